@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -20,8 +19,8 @@ UNFINISHED = ("RUNNING", "CANCELLING")
 
 def named_id(*key: object) -> str:
     """A UUID that is the same for the same key."""
-    digest = hashlib.blake2b("\x1f".join(map(str, key)).encode(), digest_size=16).digest()
-    return str(UUID(bytes=digest, version=4))
+    text = hashlib.blake2b("\x1f".join(map(str, key)).encode(), digest_size=16).hexdigest()
+    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{'89ab'[int(text[16], 16) % 4]}{text[17:20]}-{text[20:]}"
 
 
 @dataclass(slots=True, eq=False)

@@ -18,8 +18,9 @@ from exporter.simulator.faults import FaultError
 from exporter.simulator.injection import make_run
 from exporter.simulator.problems import ProblemError
 from exporter.simulator.query import check_kinds, read_object
-from exporter.simulator.reader import ScriptError, changed_answers
+from exporter.simulator.reader import changed_answers
 from exporter.simulator.script import Change
+from exporter.simulator.table import ScriptError
 from exporter.simulator.times import parse_duration, parse_instant
 from exporter.simulator.truth import run_truth, whole_truth
 from exporter.simulator.world import AlreadyFinishedError

@@ -6,7 +6,6 @@ Must not know what the world does with it.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import tomli
 
 from exporter.simulator import script as says
-from exporter.simulator.times import parse_duration
+from exporter.simulator.table import ScriptError, Table, nearest
 
 SCRIPTS = Path(__file__).parent / "scripts"
 STATUSES = ("SUCCESS", "FAILED", "CANCELLED", "SKIPPED", "FORBIDDEN", "UNKNOWN", "RUNNING")
@@ -29,10 +28,6 @@ _CHOICES: dict[str, tuple[object, ...]] = {
     "page_tokens": ("key", "offset"),
     "fraction_digits": (None, 0, 1, 2, 3, 4, 5, 6),
 }
-
-
-class ScriptError(ValueError):
-    """A script cannot be used; the message is for the person who wrote it."""
 
 
 def named_scripts() -> list[str]:
@@ -60,7 +55,7 @@ def parse_script(text: str, *, source: str = "script.toml") -> says.Script:
         data = tomli.loads(text)
     except tomli.TOMLDecodeError as error:
         raise ScriptError(f"{source}: not valid TOML: {error}") from error
-    table = _Table(source, "", data)
+    table = Table(source, "", data)
     projects = tuple(_project(each) for each in table.tables("projects"))
     pipelines = tuple(_pipeline(each, projects) for each in table.tables("pipelines"))
     token = table.table("token")
@@ -83,7 +78,34 @@ def parse_script(text: str, *, source: str = "script.toml") -> says.Script:
     table.close()
     if not projects:
         raise ScriptError(f"{source}: projects: there is none; write [[projects]] with a name and environments")
+    _check_names(script, source)
     return script
+
+
+def _check_names(script: says.Script, source: str) -> None:
+    """Every pipeline once in an environment; what is called is there, and calls nobody who calls it."""
+    places: dict[tuple[str, str, str], says.PipelineSpec] = {}
+    for number, spec in enumerate(script.pipelines, 1):
+        where = f"{source}: pipelines[{number}]"
+        if spec.count > 1 and "{n}" not in spec.name:
+            raise ScriptError(f"{where}.name: {spec.name!r} is the same {spec.count} times; write {{n}} into it")
+        for environment in spec.environments:
+            for name in spec.names():
+                if (spec.project, environment, name) in places:
+                    raise ScriptError(f"{where}.name: {name!r} is there twice in {spec.project} {environment}")
+                places[spec.project, environment, name] = spec
+    for number, spec in enumerate(script.pipelines, 1):
+        for environment in spec.environments:
+            chain = {spec.name}
+            waiting = list(spec.calls)
+            while waiting:
+                name = waiting.pop()
+                called = places.get((spec.project, environment, name))
+                if called is None or name in chain:
+                    reason = "is not in the same project and environment" if called is None else "calls itself"
+                    raise ScriptError(f"{source}: pipelines[{number}].calls: {name!r} {reason}")
+                chain.add(name)
+                waiting += called.calls
 
 
 def changed_answers(answers: says.Answers, changes: dict[str, Any], *, source: str) -> says.Answers:
@@ -92,14 +114,14 @@ def changed_answers(answers: says.Answers, changes: dict[str, Any], *, source: s
     for key, value in changes.items():
         where = f"{source}: answers.{key}"
         if key not in kinds:
-            raise ScriptError(f"{where}: unknown key{_nearest(key, list(kinds))}")
+            raise ScriptError(f"{where}: unknown key{nearest(key, list(kinds))}")
         allowed = _CHOICES.get(key, (True, False))
         if not any(value is choice or (value == choice and type(value) is type(choice)) for choice in allowed):
             raise ScriptError(f"{where}: {value!r}; choose one of {', '.join(map(repr, allowed))}")
     return dataclasses.replace(answers, **changes)
 
 
-def _project(table: _Table) -> says.ProjectSpec:
+def _project(table: Table) -> says.ProjectSpec:
     spec = says.ProjectSpec(
         name=table.text("name"),
         environments=table.texts("environments", ("prod",)),
@@ -111,7 +133,7 @@ def _project(table: _Table) -> says.ProjectSpec:
     return spec
 
 
-def _pipeline(table: _Table, projects: tuple[says.ProjectSpec, ...]) -> says.PipelineSpec:
+def _pipeline(table: Table, projects: tuple[says.ProjectSpec, ...]) -> says.PipelineSpec:
     project = table.choice("project", tuple(each.name for each in projects))
     environments = next(each.environments for each in projects if each.name == project)
     default = says.PipelineSpec(project=project, environments=environments, name="")
@@ -140,17 +162,18 @@ def _pipeline(table: _Table, projects: tuple[says.ProjectSpec, ...]) -> says.Pip
     return spec
 
 
-def _moment(table: _Table, pipelines: tuple[says.PipelineSpec, ...]) -> says.Moment:
+def _moment(table: Table, pipelines: tuple[says.PipelineSpec, ...]) -> says.Moment:
     project = table.choice("project", tuple(dict.fromkeys(each.project for each in pipelines)))
-    names = tuple(each.name for each in pipelines if each.project == project)
-    pipeline = table.choice("pipeline", names)
-    environments = next(each.environments for each in pipelines if (each.project, each.name) == (project, pipeline))
+    names = {name: each.environments for each in pipelines if each.project == project for name in each.names()}
+    pipeline = table.choice("pipeline", tuple(names))
+    environments = names[pipeline]
     status = table.choice("status", STATUSES, "SUCCESS")
     moment = says.Moment(
         project=project,
         environment=table.choice("environment", environments, environments[0]),
         pipeline=pipeline,
         at=table.duration("at", signed=True),
+        every=table.duration("every", None),
         duration=None if status == "RUNNING" else table.duration("duration", timedelta(minutes=5)),
         status=status,
         message=table.text("message", ""),
@@ -163,7 +186,7 @@ def _moment(table: _Table, pipelines: tuple[says.PipelineSpec, ...]) -> says.Mom
     return moment
 
 
-def _change(table: _Table, projects: tuple[says.ProjectSpec, ...]) -> says.Change:
+def _change(table: Table, projects: tuple[says.ProjectSpec, ...]) -> says.Change:
     project = table.choice("project", tuple(each.name for each in projects))
     environments = next(each.environments for each in projects if each.name == project)
     flags = {key: table.flag(key) for key in ("allowed", "published", "disabled", "forbidden") if key in table}
@@ -180,125 +203,9 @@ def _change(table: _Table, projects: tuple[says.ProjectSpec, ...]) -> says.Chang
     return change
 
 
-def _fault_window(table: _Table) -> says.FaultWindow:
+def _fault_window(table: Table) -> says.FaultWindow:
     start = table.duration("from", timedelta(), signed=True)
     end, every = table.duration("until", None), table.duration("every", None)
     if end is not None and end <= start:
         raise table.error("until", "is not after from")
     return says.FaultWindow(fault=table.rest(), start=start, end=end, every=every)
-
-
-def _nearest(word: str, words: list[str]) -> str:
-    near = difflib.get_close_matches(word, words, n=1)
-    return f'; did you mean "{near[0]}"?' if near else f"; known are {', '.join(words)}"
-
-
-_REQUIRED: Any = object()
-
-
-class _Table:
-    """One TOML table, whose keys are taken one by one; `close` refuses what nobody took."""
-
-    def __init__(self, source: str, path: str, data: dict[str, Any]) -> None:
-        self._source, self._path, self._data = source, path, data
-        self._taken: list[str] = []
-
-    def __contains__(self, key: str) -> bool:
-        return key in self._data
-
-    def error(self, key: str, reason: str) -> ScriptError:
-        """What is wrong with a key, naming file and place."""
-        return ScriptError(f"{self._source}: {self._path}{key}: {reason}")
-
-    def raw(self, key: str, kind: type | tuple[type, ...], default: Any = _REQUIRED) -> Any:
-        """A value of one of these types."""
-        self._taken.append(key)
-        if key not in self._data:
-            if default is _REQUIRED:
-                raise self.error(key, "is missing")
-            return default
-        value = self._data[key]
-        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            raise self.error(key, f"{value!r} is not of the right kind ({kind})")
-        return value
-
-    def text(self, key: str, default: str = _REQUIRED) -> str:
-        """A string."""
-        return str(self.raw(key, str, default))
-
-    def flag(self, key: str, *, default: bool = _REQUIRED) -> bool:
-        """True or false."""
-        return bool(self.raw(key, bool, default))
-
-    def number(self, key: str, default: float, *, least: float, most: float = float("inf")) -> float:
-        """A number within bounds."""
-        value = float(self.raw(key, (int, float), default))
-        if not least <= value <= most:
-            raise self.error(key, f"{value:g} is not between {least:g} and {most:g}")
-        return value
-
-    def duration(self, key: str, default: Any = _REQUIRED, *, signed: bool = False) -> Any:
-        """A timedelta from a string with a unit; negative only where `signed`."""
-        if key not in self._data and default is not _REQUIRED:
-            self._taken.append(key)
-            return default
-        try:
-            value = parse_duration(self.text(key))
-        except ScriptError:
-            raise
-        except ValueError as error:
-            raise self.error(key, str(error)) from error
-        if value < timedelta() and not signed:
-            raise self.error(key, f"{self._data[key]!r} is negative")
-        return value
-
-    def choice(self, key: str, choices: tuple[str, ...], default: str = _REQUIRED) -> str:
-        """One of several words."""
-        value = self.text(key, default)
-        if value not in choices and key in self._data:
-            raise self.error(key, f"{value!r} is unknown{_nearest(value, list(choices))}")
-        return value
-
-    def texts(self, key: str, default: tuple[str, ...], *, among: tuple[str, ...] = ()) -> tuple[str, ...]:
-        """A list of strings."""
-        values = tuple(self.raw(key, list, list(default)))
-        for value in values:
-            if not isinstance(value, str):
-                raise self.error(key, f"{value!r} is not a string")
-            if among and value not in among:
-                raise self.error(key, f"{value!r} is unknown{_nearest(value, list(among))}")
-        return values
-
-    def weights(
-        self, key: str, words: tuple[str, ...], default: tuple[tuple[str, float], ...]
-    ) -> tuple[tuple[str, float], ...]:
-        """A table of words and weights."""
-        weights = self.raw(key, dict, dict(default))
-        for word, weight in weights.items():
-            if word not in words:
-                raise self.error(f"{key}.{word}", f"unknown{_nearest(word, list(words))}")
-            if isinstance(weight, bool) or not isinstance(weight, (int, float)) or weight < 0:
-                raise self.error(f"{key}.{word}", f"{weight!r} is not a weight; write a number from 0 up")
-        if sum(weights.values()) <= 0:
-            raise self.error(key, "all weights are 0")
-        return tuple(weights.items())
-
-    def table(self, key: str) -> _Table:
-        """A table inside this one; empty where absent."""
-        return _Table(self._source, f"{self._path}{key}.", self.raw(key, dict, {}))
-
-    def tables(self, key: str) -> list[_Table]:
-        """A list of tables inside this one."""
-        items = self.raw(key, list, [])
-        if not all(isinstance(item, dict) for item in items):
-            raise self.error(key, f"write [[{key}]]")
-        return [_Table(self._source, f"{self._path}{key}[{n}].", item) for n, item in enumerate(items, 1)]
-
-    def rest(self) -> dict[str, Any]:
-        """Everything that nobody took."""
-        return {key: value for key, value in self._data.items() if key not in self._taken}
-
-    def close(self) -> None:
-        """ScriptError for the first key that nobody took."""
-        for key in self.rest():
-            raise self.error(key, f"unknown key{_nearest(key, sorted(set(self._taken)))}")

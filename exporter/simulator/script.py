@@ -81,6 +81,10 @@ class PipelineSpec:
     cancel: CancelManner = CancelManner.OBEYS
     cancel_takes: timedelta = timedelta(seconds=10)
 
+    def names(self) -> list[str]:
+        """The names of the `count` pipelines alike."""
+        return [self.name.replace("{n}", str(number)) for number in range(1, self.count + 1)]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
@@ -90,6 +94,7 @@ class Moment:
     environment: str
     pipeline: str
     at: timedelta
+    every: timedelta | None = None  # the same again
     duration: timedelta | None  # None: hangs
     status: str = "SUCCESS"
     message: str = ""

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from exporter.simulator.faults import FaultError, Faults
-from exporter.simulator.reader import ScriptError
+from exporter.simulator.table import ScriptError
 from exporter.simulator.world import World
 
 if TYPE_CHECKING:

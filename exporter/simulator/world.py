@@ -14,7 +14,7 @@ from itertools import count
 
 from exporter.simulator.account import Pipeline, Project, Run, named_id
 from exporter.simulator.index import RunIndex
-from exporter.simulator.lives import Life, draw, message_for, plan_run
+from exporter.simulator.lives import Life, Telling, draw, message_for, plan_run
 from exporter.simulator.script import CancelManner, Change, Moment, PipelineSpec, Script
 from exporter.simulator.times import floor_instant
 
@@ -47,7 +47,7 @@ class World:
         self.runs: dict[str, Run] = {}
         self.index = RunIndex(script.answers.undated_order)
         self._order = count()
-        self._starts: list[tuple[datetime, int, Run, Life | None, int]] = []
+        self._starts: list[tuple[datetime, int, Run, Life | Telling | None, int]] = []
         self._ends: list[tuple[datetime, int, Run]] = []
         self._changes: list[tuple[datetime, int, Change]] = []
         self._born = count(1)
@@ -57,7 +57,7 @@ class World:
         for life in self._lives():
             self._plan_next(life, life.number_after(self.began_at))
         for number, moment in enumerate(script.runs, 1):
-            self._await(self._moment_run(moment, number), None, 0)
+            self._plan_next(self._telling(moment, number), 0)
         for change in script.changes:
             heapq.heappush(self._changes, (self._instant(change.at), next(self._order), change))
         self.advance(epoch)
@@ -71,7 +71,6 @@ class World:
             self._turn(at)
             self.apply(change)
         self._turn(now)
-        self.now = max(self.now, now)
 
     def project(self, name_or_id: str) -> Project | None:
         """A project by its id, or by its name."""
@@ -178,9 +177,9 @@ class World:
             self.projects[project_id] = Project(project_id, project_spec.name, project_spec, project_spec.forbidden)
         for spec in self.script.pipelines:
             project = next(each for each in self.projects.values() if each.name == spec.project)
-            for number in range(1, spec.count + 1):
+            for name in spec.names():
                 for environment in spec.environments:
-                    self._settle(project, environment, spec.name.replace("{n}", str(number)), spec)
+                    self._settle(project, environment, name, spec)
 
     def _settle(self, project: Project, environment: str, name: str, spec: PipelineSpec) -> Pipeline:
         key = (self.seed, project.name, environment, name)
@@ -208,48 +207,40 @@ class World:
     def _called(self, caller: Pipeline, name: str) -> Pipeline:
         return self.pipelines[caller.project.project_id, caller.environment, name]
 
-    def _instant(self, offset: timedelta) -> datetime:
-        return floor_instant(self.epoch + offset / self.scale, self.digits)
-
-    def _moment_run(self, moment: Moment, number: int) -> Run:
+    def _telling(self, moment: Moment, number: int) -> Telling:
         project = next(each for each in self.projects.values() if each.name == moment.project)
         pipeline = self.pipelines[project.project_id, moment.environment, moment.pipeline]
-        start = self._instant(moment.at)
-        run = Run(
-            run_id=named_id(self.seed, self.epoch, "moment", number),
-            pipeline=pipeline,
-            created_at=start,
-            ends_at=None if moment.duration is None else self._instant(moment.at + moment.duration),
-            outcome="SUCCESS" if moment.status == "RUNNING" else moment.status,
-            trigger=moment.trigger,
-            cancel=moment.cancel or pipeline.spec.cancel,
-            user=moment.user,
-            dated=not moment.undated,
-        )
-        run.message = moment.message or message_for(run, run.outcome)
-        return run
+        key = (self.seed, self.epoch, "moment", number)
+        return Telling(moment, pipeline, key=key, epoch=self.epoch, scale=self.scale, digits=self.digits)
+
+    def _instant(self, offset: timedelta) -> datetime:
+        return floor_instant(self.epoch + offset / self.scale, self.digits)
 
     # Turning
 
     def _turn(self, now: datetime) -> None:
+        self.now = max(self.now, now)
         while self._starts and self._starts[0][0] <= now:
-            _, _, run, life, number = heapq.heappop(self._starts)
-            if life is not None:
-                self._plan_next(life, number + 1)
-            if run.parent is not None and run.parent.finished:
-                continue
-            if life is None or (run.pipeline.published and not run.pipeline.disabled):
+            _, _, run, series, number = heapq.heappop(self._starts)
+            if series is not None:
+                self._plan_next(series, number + 1)
+            caller = run.parent
+            lost = caller is not None and caller.finished and (caller.ends_at or now) <= run.created_at
+            idle = isinstance(series, Life) and (run.pipeline.disabled or not run.pipeline.published)
+            if not lost and not idle:
                 self._begin(run)
         while self._ends and self._ends[0][0] <= now:
             at, _, run = heapq.heappop(self._ends)
             if not run.finished and run.ends_at == at:
                 self._finish(run, run.outcome, at)
 
-    def _plan_next(self, life: Life, number: int) -> None:
-        self._await(life.plan(number), life, number)
+    def _plan_next(self, series: Life | Telling, number: int) -> None:
+        run = series.plan(number)
+        if run is not None:
+            self._await(run, series, number)
 
-    def _await(self, run: Run, life: Life | None, number: int) -> None:
-        heapq.heappush(self._starts, (run.created_at, next(self._order), run, life, number))
+    def _await(self, run: Run, series: Life | Telling | None, number: int) -> None:
+        heapq.heappush(self._starts, (run.created_at, next(self._order), run, series, number))
 
     def _begin(self, run: Run) -> None:
         if run.pipeline.environment in run.pipeline.project.denied:
