@@ -31,7 +31,7 @@ TRANSPORT = "simulator.transport"
 
 
 class Gate:
-    """Wraps the simulator's app; the control endpoint passes through untouched."""
+    """Wraps the simulator's app; the control endpoint meets no fault and no log, but is for this machine only."""
 
     def __init__(self, app: ASGIApp, simulation: Simulation) -> None:
         self._app, self._simulation = app, simulation
@@ -44,7 +44,8 @@ class Gate:
         now = self._simulation.now()
         send = self._dated(send)
         if scope["path"].startswith("/control"):
-            await self._app(scope, receive, send)
+            app = self._app if _from_here(scope) else self._problem(scope, ProblemError(403, "Only from this machine."))
+            await app(scope, receive, send)
             return
         entry = Entry(now, scope["method"], scope["path"], scope["query_string"].decode("latin-1"))
         scope["simulator.entry"] = entry
@@ -127,6 +128,12 @@ class Gate:
             await send(message)
 
         return logged
+
+
+def _from_here(scope: Scope) -> bool:
+    """Whether a loopback address asks: the control endpoint has no sign-in."""
+    client = scope.get("client")
+    return client is not None and (client[0] == "::1" or client[0].startswith("127."))
 
 
 async def _gone(receive: Receive) -> None:

@@ -17,6 +17,7 @@ class ScriptError(ValueError):
 
 
 def nearest(word: str, words: list[str]) -> str:
+    """What somebody may have meant, as the end of an error message."""
     near = difflib.get_close_matches(word, words, n=1)
     return f'; did you mean "{near[0]}"?' if near else f"; known are {', '.join(words)}"
 
