@@ -19,7 +19,8 @@ from exporter.simulator.injection import make_run
 from exporter.simulator.problems import ProblemError
 from exporter.simulator.query import check_kinds, read_object
 from exporter.simulator.reader import changed_answers
-from exporter.simulator.script import Change
+from exporter.simulator.script import Answers, Change
+from exporter.simulator.steps import step_records
 from exporter.simulator.table import ScriptError
 from exporter.simulator.times import parse_duration, parse_instant
 from exporter.simulator.truth import run_truth, whole_truth
@@ -107,11 +108,12 @@ class _Control:
         return JSONResponse(run_truth(run), 201)
 
     async def run(self, request: Request) -> Response:
-        self._simulation.now()
+        now, world = self._simulation.now(), self._simulation.world
         run = self._run(request)
+        steps = step_records(run, Answers(), now=now, scale=world.scale, known=world.runs)
         if request.method == "DELETE":
-            self._simulation.world.forget(run)
-        return JSONResponse(run_truth(run))
+            world.forget(run)
+        return JSONResponse({**run_truth(run), "steps": steps})
 
     async def end(self, request: Request) -> Response:
         self._simulation.now()
