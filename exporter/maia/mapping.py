@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -28,6 +29,7 @@ from exporter.maia.errors import (
     NotFound,
     RateLimited,
     Refused,
+    Retryable,
     ServerFailed,
     TimedOut,
     Unauthorized,
@@ -49,6 +51,12 @@ _HINTS: dict[int, str] = {
     HTTPStatus.GONE: "it exists but is disabled",
     HTTPStatus.TOO_MANY_REQUESTS: "the account's request limit is used up: lower requests_per_minute or ask less often",
 }
+_WORDS_OF_THE_API: dict[int, type[MaiaError]] = {
+    HTTPStatus.NOT_FOUND: NotFound,
+    HTTPStatus.CONFLICT: Conflict,
+    HTTPStatus.GONE: Gone,
+}
+_NO_SUCH_PLACE = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.GONE)
 _HTML_HINT = "the answer is a web page, so it comes from a proxy, a firewall or a sign-in page, or api_url is wrong"
 
 
@@ -58,36 +66,31 @@ def refusal(
     """The error for a whole answer whose status is not 2xx. `now`: our clock, if the answer shows no server's."""
     status = response.status_code
     message = f"{tried} at {response.url.host}: HTTP {status}{_said(response, secrets)}; {_hint(response)}"
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return ServerFailed(message, retry_after=retry_after(response.headers, now))
-    match status:
-        case HTTPStatus.TOO_MANY_REQUESTS:
-            wanted = retry_after(response.headers, now)
-            return RateLimited(message, retry_after=DEFAULT_RETRY_AFTER if wanted is None else wanted)
-        case HTTPStatus.REQUEST_TIMEOUT | HTTPStatus.TOO_EARLY:
-            return ServerFailed(message, retry_after=retry_after(response.headers, now))
-        case HTTPStatus.UNAUTHORIZED:
-            return Unauthorized(message)
-        case HTTPStatus.FORBIDDEN:
-            return Forbidden(message, project_id=project_id)
-        case HTTPStatus.NOT_FOUND:
-            return NotFound(message)
-        case HTTPStatus.CONFLICT:
-            return Conflict(message)
-        case HTTPStatus.GONE:
-            return Gone(message)
-    return Refused(message)
+    wanted = retry_after(response.headers, now)
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return RateLimited(message, retry_after=DEFAULT_RETRY_AFTER if wanted is None else wanted)
+    if response.is_server_error or status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY):
+        return ServerFailed(message, retry_after=wanted)
+    if status == HTTPStatus.UNAUTHORIZED:
+        return Unauthorized(message)
+    if status == HTTPStatus.FORBIDDEN:
+        return Forbidden(message, project_id=project_id)
+    kind = _WORDS_OF_THE_API.get(status, Refused)
+    # Something in between that has no such page must not make a run look gone.
+    return BadAnswer(message) if kind is not Refused and _is_html(response) else kind(message)
 
 
 def sign_in_refusal(response: httpx.Response, *, now: datetime, secrets: tuple[str, ...]) -> MaiaError:
-    """The error for a token request that gave no token."""
+    """The error for a token request that gave no token: never one that could be taken for the API's word on a run."""
     error = refusal(response, tried="sign in", now=now, secrets=secrets)
-    # OAuth says invalid_client with 400 as well as 401; whatever 4xx it is, these credentials do not sign in.
-    if isinstance(error, Refused | Forbidden) and not response.is_redirect:
-        said = _said(response, secrets)
-        hint = _HINTS[HTTPStatus.UNAUTHORIZED]
-        return Unauthorized(f"sign in at {response.url.host}: HTTP {response.status_code}{said}; {hint}")
-    return error
+    if isinstance(error, Retryable) or response.is_redirect:
+        return error
+    # OAuth says invalid_client with 400 as well as 401; whatever 4xx it is, this does not sign in.
+    hint = "check token_url" if response.status_code in _NO_SUCH_PLACE else _HINTS[HTTPStatus.UNAUTHORIZED]
+    if _is_html(response):
+        hint = _HTML_HINT
+    said = _said(response, secrets)
+    return Unauthorized(f"sign in at {response.url.host}: HTTP {response.status_code}{said}; {hint}")
 
 
 def network_failure(error: Exception, *, tried: str, host: str, sent: bool) -> MaiaError:
@@ -134,13 +137,20 @@ def http_date(value: str) -> datetime | None:
 
 def _hint(response: httpx.Response) -> str:
     if response.is_redirect:
-        target = httpx.URL(response.headers["Location"]).host or "the same host"
-        return f"redirects are not followed (to {excerpt(target)}): set api_url and token_url to the final address"
+        where = excerpt(_redirect_host(response.headers.get("Location", "")))
+        return f"redirects are not followed (to {where}): set api_url and token_url to the final address"
     if _is_html(response):
         return _HTML_HINT
     if response.is_server_error:
         return "the service or something in front of it is in trouble; it is asked again later"
     return _HINTS.get(response.status_code, "the API refused these values")
+
+
+def _redirect_host(location: str) -> str:
+    try:
+        return urlsplit(location).hostname or "the same host"
+    except ValueError:
+        return "an address that cannot be read"
 
 
 def _said(response: httpx.Response, secrets: tuple[str, ...]) -> str:
@@ -180,7 +190,7 @@ def _looks_like_html(text: str) -> bool:
 def _network_hint(error: Exception) -> str:
     chain: BaseException | None = error
     while chain is not None:
-        if isinstance(chain, socket.gaierror):
+        if isinstance(chain, socket.gaierror | UnicodeError):
             return "the host's name does not resolve: check the region or api_url, DNS, and HTTPS_PROXY"
         if isinstance(chain, ssl.SSLCertVerificationError):
             return "its certificate is not trusted: behind a TLS proxy, set SSL_CERT_FILE to that proxy's CA"

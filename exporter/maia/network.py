@@ -20,7 +20,7 @@ from exporter.maia.errors import Stopped
 if TYPE_CHECKING:
     import ssl
     import threading
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from exporter.clock import Clock
 
@@ -118,10 +118,25 @@ class _BoundedStream(httpcore.NetworkStream):
         return self._inner.get_extra_info(info)
 
 
+def _resolve(host: str, port: int) -> list[str]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:  # Unicode: what the standard library says of a label that is too long
+        raise httpcore.ConnectError(str(error)) from error
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
 class _BoundedBackend(httpcore.NetworkBackend):
-    def __init__(self, inner: httpcore.NetworkBackend, bounds: Bounds) -> None:
+    def __init__(
+        self,
+        inner: httpcore.NetworkBackend,
+        bounds: Bounds,
+        *,
+        resolve: Callable[[str, int], list[str]] = _resolve,
+    ) -> None:
         self._inner = inner
         self._bounds = bounds
+        self._resolve = resolve
 
     def connect_tcp(
         self,
@@ -134,7 +149,7 @@ class _BoundedBackend(httpcore.NetworkBackend):
         """Tries each address of `host` with a share of the time, so that silent ones cannot add up."""
         self._bounds.connections += 1
         failure: Exception | None = None
-        addresses = _addresses(host, port)
+        addresses = self._resolve(host, port)
         for position, address in enumerate(addresses):
             share = _within(timeout, self._bounds, httpcore.ConnectTimeout) / (len(addresses) - position)
             try:
@@ -144,14 +159,6 @@ class _BoundedBackend(httpcore.NetworkBackend):
             else:
                 return _BoundedStream(stream, self._bounds)
         raise failure or httpcore.ConnectError("the host's name has no address")
-
-
-def _addresses(host: str, port: int) -> list[str]:
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise httpcore.ConnectError(str(error)) from error
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 def _within(timeout: float | None, bounds: Bounds, error: type[Exception]) -> float:
