@@ -225,7 +225,7 @@ class World:
             if series is not None:
                 self._plan_next(series, number + 1)
             caller = run.parent
-            lost = caller is not None and caller.finished and (caller.ends_at or now) <= run.created_at
+            lost = caller is not None and caller.ends_at is not None and caller.ends_at <= run.created_at
             idle = isinstance(series, Life) and (run.pipeline.disabled or not run.pipeline.published)
             if not lost and not idle:
                 self._begin(run)
@@ -248,6 +248,9 @@ class World:
         if run.outcome == "FORBIDDEN":
             run.ends_at = run.created_at
             run.dated = run.dated and not self.script.answers.undated_forbidden
+        caller = run.parent
+        if caller is not None and caller.ends_at and (run.ends_at is None or caller.ends_at < run.ends_at):
+            run.ends_at, run.outcome, run.message = caller.ends_at, "CANCELLED", message_for(run, "CANCELLED")
         self._add(run)
         for child in run.children:
             self._await(child, None, 0)
