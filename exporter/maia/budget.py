@@ -46,13 +46,19 @@ class Budget:
 
         `reserve`: how many requests to leave for more urgent callers; more than the burst allows means all but one.
         """
-        if now < self._not_before - _ROUNDING:
-            return Wait(max(self._not_before - now, _SHORTEST_WAIT), "retry_after")
+        if wait := self.silence(now):
+            return wait
         room = max(0, self.burst - 1 - reserve) * self._interval
         early = self._full_at - room - now
         if early > _ROUNDING:
             return Wait(max(early, _SHORTEST_WAIT), "budget")
         self._full_at = max(self._full_at, now) + self._interval
+        return None
+
+    def silence(self, now: float) -> Wait | None:
+        """How long the server's wish still forbids requests that do not count, such as a sign-in; None: not at all."""
+        if now < self._not_before - _ROUNDING:
+            return Wait(max(self._not_before - now, _SHORTEST_WAIT), "retry_after")
         return None
 
     def hold_off(self, now: float, seconds: float) -> None:

@@ -51,7 +51,8 @@ _HINTS: dict[int, str] = {
     HTTPStatus.GONE: "it exists but is disabled",
     HTTPStatus.TOO_MANY_REQUESTS: "the account's request limit is used up: lower requests_per_minute or ask less often",
 }
-_WORDS_OF_THE_API: dict[int, type[MaiaError]] = {
+_REFUSALS: dict[int, type[MaiaError]] = {
+    HTTPStatus.UNAUTHORIZED: Unauthorized,
     HTTPStatus.NOT_FOUND: NotFound,
     HTTPStatus.CONFLICT: Conflict,
     HTTPStatus.GONE: Gone,
@@ -71,13 +72,9 @@ def refusal(
         return RateLimited(message, retry_after=DEFAULT_RETRY_AFTER if wanted is None else wanted)
     if response.is_server_error or status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY):
         return ServerFailed(message, retry_after=wanted)
-    if status == HTTPStatus.UNAUTHORIZED:
-        return Unauthorized(message)
     if status == HTTPStatus.FORBIDDEN:
         return Forbidden(message, project_id=project_id)
-    kind = _WORDS_OF_THE_API.get(status, Refused)
-    # Something in between that has no such page must not make a run look gone.
-    return BadAnswer(message) if kind is not Refused and _is_html(response) else kind(message)
+    return _REFUSALS.get(status, Refused)(message)
 
 
 def sign_in_refusal(response: httpx.Response, *, now: datetime, secrets: tuple[str, ...]) -> MaiaError:

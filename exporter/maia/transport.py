@@ -14,12 +14,12 @@ import httpx
 
 from exporter.maia import mapping, network
 from exporter.maia.auth import TOKEN_ENDPOINT, ClientCredentials
-from exporter.maia.budget import Budget
+from exporter.maia.budget import Budget, Wait
 from exporter.maia.errors import BadAnswer, MaiaError, NetworkFailed, RateLimited, Retryable, Stopped
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from exporter.clock import Clock
     from exporter.maia.settings import MaiaSettings
@@ -127,23 +127,30 @@ class Transport:
                 self._take_budget(call)
                 response = self._fetch(request, call)
             else:
+                self._await_turn("sign in", self._budget.silence)
                 response = self._exchange(outgoing, tried="sign in", endpoint=TOKEN_ENDPOINT)
             try:
                 outgoing = flow.send(response)
             except StopIteration:
                 break
+            except Retryable as error:
+                self._respect(error)
+                raise
         if response.is_success:
             return response.content
-        error = mapping.refusal(
+        refusal = mapping.refusal(
             response,
             tried=call.tried,
             now=self._clock.now(),
             project_id=call.project_id,
             secrets=self._auth.secrets,
         )
+        self._respect(refusal)
+        raise refusal
+
+    def _respect(self, error: MaiaError) -> None:
         if isinstance(error, Retryable) and error.retry_after is not None:
             self._budget.hold_off(self._clock.monotonic(), error.retry_after)
-        raise error
 
     def _fetch(self, request: httpx.Request, call: Call) -> httpx.Response:
         opened = self._bounds.connections
@@ -192,21 +199,24 @@ class Transport:
         return httpx.Response(response.status_code, headers=headers, content=body, request=request)
 
     def _take_budget(self, call: Call) -> None:
+        self._await_turn(call.tried, lambda now: self._budget.take(now, reserve=self._reserve))
+
+    def _await_turn(self, tried: str, ask: Callable[[float], Wait | None]) -> None:
         while True:
             if self._stop.is_set():
-                raise Stopped(f"{call.tried}: stopped")
-            wait = self._budget.take(self._clock.monotonic(), reserve=self._reserve)
+                raise Stopped(f"{tried}: stopped")
+            wait = ask(self._clock.monotonic())
             if wait is None:
                 return
             if wait.seconds >= self._time_left(default=_PATIENCE):
                 why = "the server asked us to wait" if wait.cause == "retry_after" else "our own budget is used up"
                 raise RateLimited(
-                    f"{call.tried}: {why} for another {wait.seconds:.0f} s, longer than this may take; "
+                    f"{tried}: {why} for another {wait.seconds:.0f} s, longer than this may take; "
                     "raise requests_per_minute if the account allows, or poll less often",
                     retry_after=wait.seconds,
                 )
             if self._clock.wait(wait.seconds, self._stop):
-                raise Stopped(f"{call.tried}: stopped")
+                raise Stopped(f"{tried}: stopped")
             self._watcher.throttled(wait.cause, wait.seconds)
 
     def _time_left(self, *, default: float) -> float:

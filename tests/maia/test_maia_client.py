@@ -468,6 +468,21 @@ def test_a_server_in_trouble_that_asks_for_time_gets_it(connect: Connect, server
     assert clock.waits == [20.0]
 
 
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_sign_in_that_asks_for_time_gets_it(connect: Connect, server: Server, clock: FakeClock, status: int):
+    server.tokens = [Says(status=status, headers={"Retry-After": "20"})]
+    client = connect(clock=clock)
+
+    with client.deadline(15), pytest.raises(RateLimited if status == 429 else ServerFailed):
+        client.list_runs(RunQuery())
+    with client.deadline(15), pytest.raises(RateLimited, match="sign in: the server asked us to wait"):
+        client.list_runs(RunQuery())
+    client.list_runs(RunQuery())
+
+    assert clock.waits == [20.0]
+    assert len(server.token_requests) == 2
+
+
 def test_an_inner_deadline_does_not_outlive_an_outer_one(connect: Connect, clock: FakeClock):
     client = connect(clock=clock, requests_per_minute=1)
     client.list_runs(RunQuery())

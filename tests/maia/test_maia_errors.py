@@ -118,11 +118,6 @@ def test_a_redirect_names_the_host_it_points_to_and_no_more(location: dict[str, 
     assert f"HTTP 302; redirects are not followed (to {where}): set api_url" in str(refusal(302, **location))
 
 
-@pytest.mark.parametrize("status", [404, 409, 410])
-def test_a_web_page_is_not_taken_for_the_apis_word_on_a_run(status: int):
-    assert type(refusal(status, b"<html>no such page</html>")) is BadAnswer
-
-
 @pytest.mark.parametrize("status", [403, 404, 502])
 @pytest.mark.parametrize(
     ("body", "headers"),
