@@ -23,6 +23,7 @@ def nearest(word: str, words: list[str]) -> str:
 
 
 _REQUIRED: Any = object()
+_KINDS: dict[object, str] = {str: "a string", bool: "true or false", dict: "a table", list: "a list"}
 
 
 class Table:
@@ -48,7 +49,8 @@ class Table:
             return default
         value = self._data[key]
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            raise self.error(key, f"{value!r} is not of the right kind ({kind})")
+            wanted = _KINDS.get(kind, "a number")
+            raise self.error(key, f"{value!r} is not {wanted}")
         return value
 
     def text(self, key: str, default: str = _REQUIRED) -> str:
