@@ -25,6 +25,7 @@ _STORE_HINT = 'write "sqlite:///maia-exporter.db" or "postgresql+psycopg://user:
 _PASSWORD = re.compile(r"(?<=://)([^:/@]*):.*@")
 _PASSWORD_IN_QUERY = re.compile(r"(?<=[?&])([^=&]*pass[^=&]*)=[^&]*", re.IGNORECASE)
 _HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?")
+_BLANK = re.compile(r"[\s\x00-\x1f\x7f-\x9f]")
 _HIGHEST_PORT = 65_535
 
 
@@ -53,7 +54,7 @@ def run_link(value: object) -> str:
         raise BadValueError(f"{quoted(pattern)} has no {RUN_ID}", f"write {RUN_ID} where the run's id belongs")
     if "{" in rest or "}" in rest:
         raise BadValueError(f"{quoted(pattern)} has another placeholder", f"{RUN_ID} is the only one")
-    _http(rest, query_allowed=True)
+    _http(pattern, query_allowed=True)
     return pattern
 
 
@@ -61,7 +62,7 @@ def heartbeat_address(value: str) -> str:
     """Take the secret URL of a dead man's switch, or ""; no message quotes it."""
     try:
         url = urlsplit(value)
-        sound = url.scheme in ("http", "https") and bool(url.hostname) and not re.search(r"\s", value)
+        sound = url.scheme in ("http", "https") and bool(url.hostname) and not _BLANK.search(value)
     except ValueError:
         sound = False
     if value and not sound:
@@ -124,7 +125,7 @@ def _http(value: str, *, query_allowed: bool = False) -> SplitResult:
         port_is_sound = url.port != 0
     except ValueError:
         raise BadValueError(f"{quoted(value)} is not a URL") from None
-    if url.scheme not in ("http", "https") or not url.hostname or not port_is_sound or re.search(r"\s", value):
+    if url.scheme not in ("http", "https") or not url.hostname or not port_is_sound or _BLANK.search(value):
         raise BadValueError(f"{quoted(value)} is not a URL", "write it whole, from https:// on")
     if "@" in url.netloc:
         raise BadValueError("has credentials in it", "remove what stands before the @")

@@ -37,12 +37,15 @@ def problems_between(entries: Mapping[str, Sequence[Entry]]) -> Iterator[Problem
 
     A table that is none at all has no entry, and is left alone.
     """
-    for poll, store in product(entries["poll"], entries["store"]):
+    for poll, store in product(entries.get("poll", ()), entries.get("store", ())):
         yield from _short_retention(poll, store)
     for name in NAMED_TABLES:
         yield from _duplicate_names(entries.get(name, ()))
-    yield from _unknown_targets(entries.get("routes", ()), entries.get("targets", ()))
-    watched = [scope for poll in entries["poll"] if (scope := poll.part(PollScope, *PollScope.examples())) is not None]
+    if "targets" in entries:
+        yield from _unknown_targets(entries.get("routes", ()), entries["targets"])
+    watched = [
+        scope for poll in entries.get("poll", ()) if (scope := poll.part(PollScope, *PollScope.examples())) is not None
+    ]
     for name, model in RULE_TABLES.items():
         rules = [(entry, entry.part(model, *model.examples())) for entry in entries.get(name, ())]
         sound = [(entry, rule) for entry, rule in rules if rule is not None]

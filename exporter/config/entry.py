@@ -55,7 +55,7 @@ def read_entry(
     found: list[tuple[str, BadValueError]] = []
     for key, value in raw.items():
         try:
-            table[key] = expand(value, env)
+            table[key] = expand(value, env) if key in model.known_keys() else value
         except BadValueError as error:
             table[key] = BROKEN
             found.append((key, error))
@@ -104,11 +104,9 @@ def _as_invalid(detail: ErrorDetails, model: type[Section]) -> BadValueError:
     key = str(detail["loc"][0])
     match detail["type"]:
         case "extra_forbidden":
-            files = [f"{secret}_file" for secret in model.secret_keys()]
-            return BadValueError("unknown key", suggestion(key, [*model.examples(), *files]))
+            return BadValueError("unknown key", suggestion(key, model.known_keys()))
         case "missing":
             return BadValueError("is missing", f"write {model.examples()[key]}")
-        case "value_error" if isinstance(error := detail["ctx"]["error"], BadValueError):
-            return error
         case _:
-            return BadValueError("has a value that cannot be used")
+            error: BadValueError = detail["ctx"]["error"]  # our own validators stand before all of pydantic's
+            return error

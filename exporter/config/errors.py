@@ -18,6 +18,7 @@ MASK = "**********"
 """What stands where a secret would."""
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 _SHOWN = 100  # characters of a value: enough to recognise it
 _LARGEST_SHOWN = 10**18
 _SHORTEST_SECRET = 4  # hiding "a" wherever it occurs would make the message unreadable and protect nothing
@@ -64,8 +65,9 @@ class ConfigError(Exception):
 def _hiding(secrets: Iterable[str]) -> Callable[[str], str]:
     forms = {form for secret in secrets if len(secret) >= _SHORTEST_SECRET for form in (secret, _on_one_line(secret))}
     longest_first = sorted(forms, key=len, reverse=True)
-    expression = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
-    return lambda text: expression.sub(MASK, text)
+    hidden = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
+    # Values stand in quotes; our own words do not, and stay readable when the secret is one of them.
+    return lambda text: _QUOTED.sub(lambda value: hidden.sub(MASK, value[0]), text)
 
 
 def quoted(text: str) -> str:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from exporter.config.errors import BadValueError, quoted
+from exporter.config.errors import BadValueError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
 _VARIABLE = re.compile(r"\$(?P<escape>\$\{)|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(:-(?P<default>[^}]*))?\}|\$\{")
+_FILE_HINT = "write the path of a file that holds the secret and nothing else"
 _LARGEST_FILE = 65_536  # bytes: a wrong path may lead to something endless
 
 
@@ -46,30 +47,28 @@ def expand(value: object, env: Mapping[str, str]) -> object:
     result = [expanded(item) for item in value] if isinstance(value, list | tuple) else expanded(value)
     if missing:
         names = " and ".join(dict.fromkeys(missing))
-        hint = f"set {'it' if len(set(missing)) == 1 else 'them'}, or write ${{{missing[0]}:-default}}"
-        raise BadValueError(f"environment variable {names} is not set", hint)
+        raise BadValueError(f"not set in the environment: {names}", f"set it, or write ${{{missing[0]}:-default}}")
     return result
 
 
 def read_secret_file(name: object, folder: Path) -> str:
     """Read a secret, without line breaks at its end, from a file; a relative path starts at `folder`.
 
-    Raises `BadValueError` when the file is missing, unreadable, empty or no text.
+    Raises `BadValueError` when the file is missing, unreadable, empty, or holds anything but one line of text. The
+    message does not show the path: the secret itself may stand in its place by mistake.
     """
     if not isinstance(name, str):
-        raise BadValueError("expected a string", "write the path of the file that holds the secret")
+        raise BadValueError("expected a string", _FILE_HINT)
     try:
         with (folder / name).open("rb") as file:
             content = file.read(_LARGEST_FILE + 1)
         secret = content.decode().rstrip("\r\n")
     except OSError as error:
-        raise BadValueError(
-            f"cannot read {quoted(name)}: {error.strerror}", "it must hold the secret and nothing else"
-        ) from None
+        raise BadValueError(f"names a file that cannot be read: {error.strerror}", _FILE_HINT) from None
     except ValueError:  # a NUL in the path, or content that is not UTF-8
-        raise BadValueError(f"cannot read {quoted(name)} as text", "it must hold the secret and nothing else") from None
+        raise BadValueError("names a file that cannot be read as text", _FILE_HINT) from None
     if not secret.strip():
-        raise BadValueError(f"{quoted(name)} is empty", "it must hold the secret")
-    if len(content) > _LARGEST_FILE:
-        raise BadValueError(f"{quoted(name)} is too large for a secret", "it must hold the secret and nothing else")
+        raise BadValueError("names a file that is empty", _FILE_HINT)
+    if "\n" in secret or len(content) > _LARGEST_FILE:
+        raise BadValueError("names a file that holds more than a secret", _FILE_HINT)
     return secret

@@ -12,7 +12,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from exporter.config.errors import BadValueError
 from exporter.config.matchers import RunMatchers, TriggerGlobs
-from exporter.config.section import Section
+from exporter.config.section import BROKEN, Section
 from exporter.config.values import Duration, DurationOrNone, Flag, Name, Whole, known
 from exporter.core.durations import duration_literal
 from exporter.core.globs import is_everything
@@ -41,26 +41,17 @@ class Limit(LimitMatchers):
     """
 
     name: Name = Field(examples=['name = "prod nightly"'])
-    mode: Annotated[Literal["observe", "warn", "cancel"], known("observe", "warn", "cancel")] = "observe"
     allow_short: Flag = False
     warn_after: DurationOrNone = None
     cancel_after: DurationOrNone = None
     force_after: DurationOrNone = None
     stuck_after: Duration = timedelta(minutes=15)
-
-    @field_validator("mode")
-    @classmethod
-    def _cancels_only_where_it_was_told_to(cls, value: str, info: ValidationInfo) -> str:
-        if value == "cancel" and any(map(is_everything, info.data.get("environments", ()))):
-            raise BadValueError('"cancel" needs environments to be named', 'write environments = ["prod"], for example')
-        return value
+    mode: Annotated[Literal["observe", "warn", "cancel"], known("observe", "warn", "cancel")] = "observe"
 
     @field_validator("cancel_after")
     @classmethod
     def _comes_after_the_warning(cls, value: timedelta | None, info: ValidationInfo) -> timedelta | None:
         warn_after = info.data.get("warn_after")
-        if value is None and info.data.get("mode") == "cancel":
-            raise BadValueError("is missing", 'mode "cancel" needs it')
         if value is None and warn_after is None and "warn_after" in info.data:
             raise BadValueError("is missing", "give warn_after, cancel_after or both")
         if value is not None and warn_after is not None and value <= warn_after:
@@ -81,4 +72,17 @@ class Limit(LimitMatchers):
         if value is not None and value < SHORTEST and info.data.get("allow_short") is False:
             what = f'"{duration_literal(value)}" is under 5 minutes'
             raise BadValueError(what, "if you mean it, write allow_short = true in this limit")
+        return value
+
+    @field_validator("mode")
+    @classmethod
+    def _cancels_only_what_it_was_told_to(cls, value: str, info: ValidationInfo) -> str:
+        needs = []
+        if any(map(is_everything, info.data.get("environments", ()))):
+            needs.append("named environments")
+        if info.data.get("cancel_after", BROKEN) is None:
+            needs.append("cancel_after")
+        if value == "cancel" and needs:
+            hint = 'such as environments = ["prod"] and cancel_after = "3h"'
+            raise BadValueError(f'"cancel" needs {" and ".join(needs)}', hint)
         return value

@@ -72,12 +72,14 @@ def parse(
             rows = _rows_of(name, tables)
         except BadValueError as error:
             problems.append(Problem(_heading(name), "", error.what, error.hint))
-            rows = []
+            continue
         entries[name] = [read_entry(model, row, label=label, env=env, folder=folder) for label, row in rows]
     read = [entry for rows in entries.values() for entry in rows]
     problems += [problem for entry in read for problem in entry.problems]
     problems += problems_between(entries)
     if problems:
+        position = {entry.label: number for number, entry in enumerate(read)}
+        problems.sort(key=lambda problem: position.get(problem.table, -1))
         raise ConfigError(source, problems, secrets=[secret for entry in read for secret in entry.secrets])
     values = {name: [entry.value for entry in rows] for name, rows in entries.items()}
     return Config.model_validate({name: rows if name in ARRAYS else rows[0] for name, rows in values.items()})
@@ -136,7 +138,7 @@ def _unknown_table(key: str, value: object) -> Problem:
         return Problem(f"[{shown_key(key)}]", "", "unknown table", suggestion(key, TABLES, show=_heading))
     if isinstance(value, list):
         return Problem(f"[[{shown_key(key)}]]", "", "unknown table", suggestion(key, TABLES, show=_heading))
-    homes = [_heading(name) for name, model in TABLES.items() if key in model.examples()]
+    homes = [_heading(name) for name, model in TABLES.items() if key in model.known_keys()]
     hint = f"it belongs below {' or '.join(homes)}" if homes else suggestion(key, TABLES, show=_heading)
     return Problem("", shown_key(key), "unknown key outside of a table", hint)
 

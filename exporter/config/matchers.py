@@ -12,7 +12,7 @@ from pydantic import BeforeValidator
 
 from exporter.config.errors import BadValueError, quoted, suggestion
 from exporter.config.section import Section
-from exporter.config.values import Globs, pattern, some_entries
+from exporter.config.values import Globs, pattern, some_patterns
 from exporter.core.globs import (
     EVERYTHING,
     Scope,
@@ -81,7 +81,7 @@ def trigger_pattern(value: object) -> str:
     return word
 
 
-TriggerGlobs = Annotated[tuple[Annotated[str, BeforeValidator(trigger_pattern)], ...], BeforeValidator(some_entries)]
+TriggerGlobs = Annotated[tuple[Annotated[str, BeforeValidator(trigger_pattern)], ...], BeforeValidator(some_patterns)]
 
 
 class RunMatchers(Matchers):

@@ -35,6 +35,11 @@ class Section(BaseModel):
         }
 
     @classmethod
+    def known_keys(cls) -> tuple[str, ...]:
+        """All keys the file can have here."""
+        return (*cls.examples(), *(f"{key}_file" for key in cls.secret_keys()))
+
+    @classmethod
     def secret_keys(cls) -> tuple[str, ...]:
         """Keys that hold a secret, each of which may come from a file named by `<key>_file` instead."""
         return tuple(name for name, field in cls.model_fields.items() if field.annotation is SecretStr)

@@ -67,21 +67,22 @@ class MaiaSettings(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _urls_of_the_region(cls, table: Any) -> Any:
+    def _urls_of_the_region(cls, table: dict[str, Any]) -> dict[str, Any]:
         """Fill in both URLs where neither is given; what is wrong is left for the fields to say."""
-        if isinstance(table, cls):
-            return table
         if table.get("api_url", "") != "" or table.get("token_url", "") != "":
             return {"region": "", **table}
         region = table.get("region", cls.model_fields["region"].default)
-        return {**table, "api_url": API_URLS[region], "token_url": TOKEN_URL} if region in API_URLS else table
+        if not isinstance(region, str) or region not in API_URLS:
+            return table
+        return {**table, "api_url": API_URLS[region], "token_url": TOKEN_URL}
 
     @field_validator("token_url")
     @classmethod
     def _both_urls_or_none(cls, value: str, info: ValidationInfo) -> str:
-        given = info.data.get("api_url")
-        if given is not None and bool(given) != bool(value):
-            raise BadValueError("goes together with api_url", "give both, or a region and neither")
+        api_url_given = info.data.get("api_url") != ""  # a broken one, which is not among the data, was given
+        if api_url_given != bool(value):
+            what = "is missing beside api_url" if api_url_given else "needs api_url as well"
+            raise BadValueError(what, "give both, or a region and neither")
         return value
 
     @field_validator("region")
@@ -137,9 +138,7 @@ class WebSettings(Section):
             return value
         path = (folder_of(info) or Path()) / value
         if not path.is_file():
-            raise BadValueError(
-                f"{quoted(str(path))} is not a file", "relative paths start at the config file's folder"
-            )
+            raise BadValueError(f"{quoted(value)} is not a file", "relative paths start at the config file's folder")
         return str(path)
 
     @property

@@ -24,7 +24,7 @@ def text(value: object) -> str:
     """Take a string."""
     if not isinstance(value, str):
         raise BadValueError(f"expected a string, not {shown(value)}")
-    return value
+    return _unicode(value)
 
 
 def non_empty(value: object) -> str:
@@ -60,7 +60,14 @@ def entries(value: object) -> tuple[object, ...]:
 
 
 def some_entries(value: object) -> tuple[object, ...]:
-    """Take a list that is not empty: an empty one would never match."""
+    """Take a list that is not empty."""
+    if not entries(value):
+        raise BadValueError("is empty and can never match", "name at least one")
+    return entries(value)
+
+
+def some_patterns(value: object) -> tuple[object, ...]:
+    """Take a list of globs: an empty one would never match."""
     if not entries(value):
         raise BadValueError("is empty and can never match", 'leave it out, or write ["*"] for everything')
     return entries(value)
@@ -116,12 +123,12 @@ def duration_or_none(value: object) -> timedelta | None:
 def _duration(value: object, *, allow_zero: bool) -> timedelta:
     if isinstance(value, timedelta):  # our own defaults
         return value
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        raise BadValueError(
-            f"{shown(value)} has no unit", 'write a string with a unit, such as "90s", "30m", "2h" or "7d"'
-        )
+    if not isinstance(value, str):
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        what = f"{shown(value)} has no unit" if is_number else f"expected a duration, not {shown(value)}"
+        raise BadValueError(what, 'write a string with a unit, such as "90s", "30m", "2h" or "7d"')
     try:
-        return parse_duration(text(value), allow_zero=allow_zero)
+        return parse_duration(value, allow_zero=allow_zero)
     except DurationError as error:
         raise BadValueError(f"{shown(value)} {error.what}", error.hint) from None
 
@@ -138,7 +145,7 @@ def secret(value: object) -> SecretStr:
         raise BadValueError("expected a string")
     if any(ord(character) < ord(" ") for character in value):
         raise BadValueError("has a line break or another control character in it")
-    return SecretStr(value)
+    return SecretStr(_unicode(value))
 
 
 def needed_secret(value: object) -> SecretStr:
@@ -147,6 +154,15 @@ def needed_secret(value: object) -> SecretStr:
     if not found.get_secret_value().strip():
         raise BadValueError("is empty")
     return found
+
+
+def _unicode(value: str) -> str:
+    """Refuse what the environment made of bytes that are no UTF-8: it could neither be sent nor shown."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise BadValueError("is not UTF-8 text") from None
+    return value
 
 
 def one_of(value: object, known: tuple[str, ...]) -> str:
@@ -160,7 +176,7 @@ def one_of(value: object, known: tuple[str, ...]) -> str:
 Text = Annotated[str, BeforeValidator(text)]
 NonEmpty = Annotated[str, BeforeValidator(non_empty)]
 Name = Annotated[str, BeforeValidator(name)]
-Globs = Annotated[tuple[Annotated[str, BeforeValidator(pattern)], ...], BeforeValidator(some_entries)]
+Globs = Annotated[tuple[Annotated[str, BeforeValidator(pattern)], ...], BeforeValidator(some_patterns)]
 GlobsOrNone = Annotated[tuple[Annotated[str, BeforeValidator(pattern)], ...], BeforeValidator(entries)]
 Whole = Annotated[int, BeforeValidator(whole)]
 Flag = Annotated[bool, BeforeValidator(flag)]
