@@ -112,8 +112,7 @@ def _name_covers(wide: str, narrow: str) -> bool:
 def _pipeline_covers(wide: str, narrow: str) -> bool:
     if wide == narrow or is_everything(wide):
         return True
-    # Without a "/" a name stands for that file in any folder, which a pattern with a folder does not take in whole.
-    return is_literal(narrow) and ("/" in narrow or "/" not in wide) and matches_pipeline((wide,), narrow)
+    return is_literal(narrow) and matches_pipeline((wide,), narrow)
 
 
 def _projects_meet(seen: str, wanted: str) -> bool:
