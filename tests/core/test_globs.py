@@ -60,6 +60,7 @@ PIPELINES = [
     ("finance/*", "finance/deep/load.orch.yaml", True, "* crosses /"),
     ("finance/load", "finance/load.orch.yaml", False, "with a / the whole path counts, extension included"),
     ("finance/load*", "other/finance/load.orch.yaml", False, "from its beginning"),
+    ("load[!/]*", "finance/load-a.yaml", False, "also where the / stands in brackets"),
     ("*/load.orch.yaml", "finance/load.orch.yaml", True, "any folder"),
     ("fin*load.orch.yaml", "finance/load.orch.yaml", True, "one without / is held against the path as well"),
     ("Load", "a/load.yaml", False, "case counts"),
