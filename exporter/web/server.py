@@ -1,0 +1,112 @@
+"""The web server: uvicorn in a thread of its own, on a socket that is bound before the thread starts.
+
+Must not handle signals (the main thread does), nor know what it serves.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from functools import partial
+from threading import Thread
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from exporter.web.connections import Crowd, GuardedProtocol, Patience
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+log = logging.getLogger(__name__)
+
+_BACKLOG = 1_024
+_LAST_ANSWERS = 1  # seconds that answers have to end when we stop
+_PATIENCE = Patience()
+
+
+class CannotListen(OSError):  # noqa: N818 - says what happened
+    """The address cannot be had; the text names it, the reason, and what to do."""
+
+
+class WebServer:
+    """Serves an ASGI app from `start` to `stop`."""
+
+    def __init__(self, host: str, port: int, *, app: ASGIApp, patience: Patience = _PATIENCE) -> None:
+        self._host = host
+        self._port = port
+        self._socket: socket.socket | None = None
+        self._thread: Thread | None = None
+        config = uvicorn.Config(
+            app,
+            http=partial(GuardedProtocol, crowd=Crowd(patience)),  # type: ignore[arg-type]  # called like the class
+            loop="auto",
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            proxy_headers=False,
+            server_header=False,
+            access_log=False,
+            log_config=None,
+            log_level="error",  # uvicorn warns about every malformed request: anybody could fill the log
+            backlog=_BACKLOG,
+            timeout_keep_alive=int(patience.idle),
+            timeout_graceful_shutdown=_LAST_ANSWERS,
+        )
+        self._server = uvicorn.Server(config)
+
+    def start(self) -> None:
+        """Bind and serve; from now on connections are accepted. Raises CannotListen before anything has begun."""
+        self._socket = _bound(self._host, self._port)
+        self._thread = Thread(target=self._serve, name="web", daemon=True)
+        self._thread.start()
+
+    def stop(self, timeout: float = 2.0) -> None:
+        """Stop accepting, let answers end for a second, and close what is open. Takes at most `timeout` seconds."""
+        if self._thread is None:
+            return
+        self._server.should_exit = True
+        self._thread.join(timeout)
+        if self._thread.is_alive():
+            log.warning("the web server has not ended within %.1f s", timeout)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it serves: False before `start`, after `stop`, and when the thread has failed."""
+        return self._thread is not None and self._thread.is_alive()
+
+    @property
+    def port(self) -> int:
+        """The port it listens on; where 0 was asked for, the one the system chose."""
+        if self._socket is None or self._socket.fileno() < 0:
+            return self._port
+        return int(self._socket.getsockname()[1])
+
+    def _serve(self) -> None:
+        try:
+            self._server.run(sockets=[self._socket] if self._socket else None)
+        except Exception:  # the end of a thread's road: whoever asks `alive` acts on it
+            log.exception("the web server has failed")
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        bound = socket.socket(family, kind, protocol)
+        try:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if host == "::" and socket.has_dualstack_ipv6():
+                bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+            bound.bind(address)
+            bound.listen(_BACKLOG)
+        except OSError:
+            bound.close()
+            raise
+    except OSError as error:
+        raise CannotListen(
+            f"cannot listen on {host}:{port}: {error.strerror or error}; "
+            "is another exporter running? [web] listen names the address"
+        ) from error
+    return bound
