@@ -51,6 +51,13 @@ def test_a_secret_that_stands_in_a_wrong_place_as_well_is_masked():
     assert error.value.__cause__ is error.value.__context__ is None
 
 
+def test_a_secret_that_is_given_twice_is_masked_as_well():
+    with pytest.raises(ConfigError) as error:
+        config(maia={**ACCOUNT, "client_secret_file": "secret", "region": SECRET})
+    assert "client_secret_file: client_secret is given as well" in str(error.value)
+    assert '"**********" is no region' in str(error.value)
+
+
 def test_a_secret_that_is_a_word_of_ours_leaves_the_message_readable():
     with pytest.raises(ConfigError, match=r'^config.toml: \[maia\] client_secre: unknown key; did you mean "'):
         config(maia={**ACCOUNT, "client_secret": "client", "client_secre": 1})

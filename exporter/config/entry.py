@@ -59,6 +59,7 @@ def read_entry(
         except BadValueError as error:
             table[key] = BROKEN
             found.append((key, error))
+    secrets = _secrets(table, model)
     for key in model.secret_keys():
         try:
             _take_secret_from_file(table, key, folder)
@@ -81,9 +82,13 @@ def read_entry(
         value=value,
         problems=tuple(Problem(label, shown_key(key), error.what, error.hint) for key, error in found),
         broken=frozenset(known_broken.union(key for key, _ in found)),
-        secrets=tuple(value for key in model.secret_keys() if isinstance(value := table.get(key), str)),
+        secrets=(*secrets, *_secrets(table, model)),
         surroundings=surroundings,
     )
+
+
+def _secrets(table: Mapping[str, Any], model: type[Section]) -> list[str]:
+    return [value for key in model.secret_keys() if isinstance(value := table.get(key), str)]
 
 
 def _take_secret_from_file(table: dict[str, Any], key: str, folder: Path) -> None:

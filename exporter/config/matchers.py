@@ -52,9 +52,9 @@ class Matchers(Section):
         """Whether a `later` rule of the same table never gets a turn, because this one takes all that it matches."""
         return (
             later.needs_runs
-            and _covers(self.projects, later.projects, _name_covers)
-            and _covers(self.environments, later.environments, _name_covers)
-            and _covers(self.pipelines, later.pipelines, _pipeline_covers)
+            and _covers(self.projects, later.projects, matches_name)
+            and _covers(self.environments, later.environments, matches_name)
+            and _covers(self.pipelines, later.pipelines, matches_pipeline)
         )
 
     def keys_outside(self, watched: Matchers) -> tuple[str, ...]:
@@ -100,19 +100,11 @@ def _triggers_cover(earlier: Patterns, later: Patterns) -> bool:
     return all(matches_name(earlier, trigger) for trigger in Trigger if matches_name(later, trigger))
 
 
-def _covers(earlier: Patterns, later: Patterns, covers: Callable[[str, str], bool]) -> bool:
-    return all(any(covers(wide, narrow) for wide in earlier) for narrow in later)
-
-
-def _name_covers(wide: str, narrow: str) -> bool:
-    """Whether every name that `narrow` matches is matched by `wide`."""
-    return wide == narrow or is_everything(wide) or (is_literal(narrow) and matches_name((wide,), narrow))
-
-
-def _pipeline_covers(wide: str, narrow: str) -> bool:
-    if wide == narrow or is_everything(wide):
-        return True
-    return is_literal(narrow) and matches_pipeline((wide,), narrow)
+def _covers(earlier: Patterns, later: Patterns, matches: Callable[[Patterns, str], bool]) -> bool:
+    """Whether every name that `later` matches is matched by `earlier`; of two different globs that is not known."""
+    return any(map(is_everything, earlier)) or all(
+        narrow in earlier or (is_literal(narrow) and matches(earlier, narrow)) for narrow in later
+    )
 
 
 def _projects_meet(seen: str, wanted: str) -> bool:
