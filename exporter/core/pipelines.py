@@ -1,0 +1,125 @@
+"""How a pipeline's gauges and counters follow its runs, whatever order the runs are read in.
+
+Pure arithmetic on `PipelineState`; whether a run counts is the tracker's decision.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
+
+from exporter.core.model import FAILURE_STATUSES, FINISHED_STATUSES, Run, Status, Trigger
+from exporter.core.state import (
+    STREAK_KEPT,
+    TRIGGERS,
+    FailureStreak,
+    FinishedRun,
+    FinishOrder,
+    PipelineState,
+    RunCounts,
+    RunRecord,
+)
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+def finish_order(record: RunRecord) -> FinishOrder:
+    """Where a finished run stands among its pipeline's: by end, else start, else first sight; ties by id."""
+    instant = record.run.finished_at or record.run.started_at or record.first_seen_at
+    return (instant.timestamp(), record.run.run_id)
+
+
+def note_activity(pipeline: PipelineState, instant: datetime) -> PipelineState:
+    """The pipeline with a sign of life at `instant`."""
+    if pipeline.last_activity_at is not None and pipeline.last_activity_at >= instant:
+        return pipeline
+    return replace(pipeline, last_activity_at=instant)
+
+
+def note_started(pipeline: PipelineState, trigger: Trigger) -> PipelineState:
+    """The pipeline with one more started run."""
+    started = _plus(pipeline.counts.started, TRIGGERS.index(trigger), 1)
+    return replace(pipeline, counts=replace(pipeline.counts, started=started))
+
+
+def note_finished(
+    pipeline: PipelineState, record: RunRecord, *, counted: bool, bucket_bounds: tuple[float, ...]
+) -> PipelineState:
+    """The pipeline after one of its runs has finished; history (`counted=False`) moves the gauges only."""
+    run, order = record.run, finish_order(record)
+    pipeline = note_activity(pipeline, run.finished_at or run.started_at or record.first_seen_at)
+    last_success = pipeline.last_success
+    streak = pipeline.streak
+    if run.status is Status.SUCCESS and (last_success is None or order > last_success):
+        last_success = order
+        streak = streak_after_success(streak, order)
+    elif run.status in FAILURE_STATUSES and (last_success is None or order > last_success):
+        streak = streak_after_failure(streak, order)
+    return replace(
+        pipeline,
+        last_run=_later(pipeline.last_run, run, order),
+        last_success=last_success,
+        streak=streak,
+        counts=_counted(pipeline.counts, run, bucket_bounds) if counted else pipeline.counts,
+    )
+
+
+def streak_after_failure(streak: FailureStreak, order: FinishOrder) -> FailureStreak:
+    """The streak with one more failure, wherever among the others it lies."""
+    since = order[0] if streak.since is None else min(streak.since, order[0])
+    if streak.older and order < streak.orders[0]:
+        return replace(streak, older=streak.older + 1, since=since)
+    orders = list(streak.orders)
+    insort(orders, order)
+    surplus = max(0, len(orders) - STREAK_KEPT)
+    return FailureStreak(orders=tuple(orders[surplus:]), older=streak.older + surplus, since=since)
+
+
+def streak_after_success(streak: FailureStreak, order: FinishOrder) -> FailureStreak:
+    """What is left of the streak: the failures that finished after the success."""
+    if not streak.orders or order < streak.orders[0]:
+        # Older than every failure that is kept: nothing falls away (among `older` ones we cannot tell how many).
+        return streak
+    orders = streak.orders[bisect_right(streak.orders, order) :]
+    return FailureStreak(orders=orders, since=orders[0][0] if orders else None)
+
+
+def _later(last: FinishedRun | None, run: Run, order: FinishOrder) -> FinishedRun:
+    if last is not None and last.order >= order:
+        return last
+    both = run.started_at is not None and run.finished_at is not None
+    return FinishedRun(
+        order=order,
+        status=run.status,
+        started_at=run.started_at,
+        finished_at=run.finished_at,
+        duration_seconds=run.duration_seconds if both else None,
+    )
+
+
+def _counted(counts: RunCounts, run: Run, bounds: tuple[float, ...]) -> RunCounts:
+    index = FINISHED_STATUSES.index(run.status)
+    counts = replace(
+        counts,
+        finished=_plus(counts.finished, index, 1),
+        seconds=_plus(counts.seconds, index, run.duration_seconds),
+    )
+    if not bounds or run.status is not Status.SUCCESS or run.started_at is None or run.finished_at is None:
+        return counts
+    if counts.bucket_bounds != bounds:
+        # Other bounds in the config: old observations cannot be spread over them, so the histogram starts afresh.
+        counts = replace(counts, bucket_bounds=bounds, buckets=(0,) * (len(bounds) + 1), bucket_sum=0.0)
+    return replace(
+        counts,
+        buckets=_plus(counts.buckets, bisect_left(bounds, run.duration_seconds), 1),
+        bucket_sum=counts.bucket_sum + run.duration_seconds,
+    )
+
+
+_Number = TypeVar("_Number", int, float)
+
+
+def _plus(values: tuple[_Number, ...], index: int, amount: _Number) -> tuple[_Number, ...]:
+    return (*values[:index], values[index] + amount, *values[index + 1 :])

@@ -1,0 +1,133 @@
+"""How far we have read and what to read next: pure arithmetic on the `Cursor`.
+
+The list is ordered by start, newest first. A poll reads what started since the last one, less an overlap; what it
+cannot read in a few pages, and everything that is only checked now and then, is a `Sweep`, read between polls.
+Must not know of HTTP, of single runs, or of the store.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from exporter.core.state import Cursor, Origin, Sweep
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from exporter.core.model import Run
+
+OVERLAP = timedelta(minutes=10)
+"""How late a row may surface and still be read by the next poll."""
+
+SWEEP_EVERY = timedelta(hours=1)
+AUDIT_SPAN = timedelta(days=1)
+
+PAGES_IN_A_POLL = 10
+"""Pages of recent runs that a poll reads itself; after an outage the rest follows between polls."""
+
+HISTORY_SWEEPS = (Origin.HISTORY, Origin.FORBIDDEN)
+"""Sweeps that a new scope begins anew."""
+
+
+def mark(cursor: Cursor) -> datetime | None:
+    """Up to which start everything has been read; None before the first poll.
+
+    The newest start seen or the last poll, whichever is earlier: the one protects against a `Date` that runs ahead
+    of the starts, the other against a run that claims to start in the future.
+    """
+    if cursor.polled_at is None or cursor.newest_start_at is None:
+        return cursor.polled_at
+    return min(cursor.polled_at, cursor.newest_start_at)
+
+
+def recent_after(cursor: Cursor, server_now: datetime, *, lookback: timedelta) -> datetime:
+    """From which start on the next poll lists recent runs."""
+    horizon = server_now - lookback
+    read_up_to = mark(cursor)
+    return horizon if read_up_to is None else max(horizon, read_up_to - OVERLAP)
+
+
+def overdue_since(cursor: Cursor, server_now: datetime, *, lookback: timedelta) -> datetime | None:
+    """The last poll, if it lies further back than `lookback`: what started in between may be missed."""
+    if cursor.polled_at is not None and cursor.polled_at < server_now - lookback:
+        return cursor.polled_at
+    return None
+
+
+def needs_another_page(cursor: Cursor, page: Iterable[Run], *, pages_read: int) -> bool:
+    """Whether the next page of recent runs belongs to this poll (`False` before the first one: history can wait)."""
+    read_up_to = mark(cursor)
+    if read_up_to is None or cursor.first_poll_of_scope or pages_read >= PAGES_IN_A_POLL:
+        return False
+    return reaches_beyond(page, read_up_to)
+
+
+def reaches_beyond(page: Iterable[Run], read_up_to: datetime) -> bool:
+    """Whether even the oldest dated row of a page started after `read_up_to`, so that older pages hold new rows too."""
+    starts = [run.started_at for run in page if run.started_at is not None]
+    return not starts or min(starts) > read_up_to
+
+
+def after_poll(
+    cursor: Cursor, runs: Iterable[Run], server_now: datetime, *, rest: Sweep | None, lookback: timedelta
+) -> Cursor:
+    """The cursor after a poll that has read `runs` and has left `rest` for later."""
+    starts = [run.started_at for run in runs if run.started_at is not None and run.started_at <= server_now]
+    newest = max((*starts, cursor.newest_start_at or server_now - lookback))
+    missed = overdue_since(cursor, server_now, lookback=lookback)
+    sweeps = (*cursor.sweeps, rest) if rest else cursor.sweeps
+    cursor = replace(
+        cursor,
+        newest_start_at=newest,
+        polled_at=server_now,
+        sweeps=sweeps,
+        audited_at=cursor.audited_at or server_now,
+        possibly_missed=cursor.possibly_missed + (missed is not None),
+        possibly_missed_at=server_now if missed is not None else cursor.possibly_missed_at,
+    )
+    return with_due_sweeps(cursor, server_now)
+
+
+def with_due_sweeps(cursor: Cursor, server_now: datetime) -> Cursor:
+    """The cursor with the hourly sweeps that are due and not under way, the most urgent sweep first."""
+    under_way = {sweep.origin for sweep in cursor.sweeps}
+    due = []
+    if Origin.FORBIDDEN not in under_way and _due(cursor.forbidden_swept_at, server_now):
+        due.append(Sweep(origin=Origin.FORBIDDEN))
+    if Origin.AUDIT not in under_way and _due(cursor.audited_at, server_now):
+        due.append(Sweep(origin=Origin.AUDIT, started_after=server_now - AUDIT_SPAN, started_before=server_now))
+        cursor = replace(cursor, audited_at=server_now)
+    sweeps = tuple(sorted((*cursor.sweeps, *due), key=lambda sweep: _URGENCY.index(sweep.origin)))
+    return replace(cursor, sweeps=sweeps) if sweeps != cursor.sweeps else cursor
+
+
+def after_page(
+    cursor: Cursor, sweep: Sweep, runs: Iterable[Run], server_now: datetime, *, more: str | None, escaped: int = 0
+) -> Cursor:
+    """The cursor after the next page(s) of `sweep`; `more` is the API's token for the one after, None at the end."""
+    others = tuple(other for other in cursor.sweeps if other != sweep)
+    if more is None:
+        swept_at = server_now if sweep.origin is Origin.FORBIDDEN else cursor.forbidden_swept_at
+        return replace(cursor, sweeps=others, forbidden_swept_at=swept_at)
+    starts = [run.started_at for run in runs if run.started_at is not None]
+    before = sweep.started_before
+    if starts and sweep.origin is not Origin.FORBIDDEN:  # undated rows sort anywhere: only the token knows the place
+        before = min(starts) if before is None else min(before, *starts)
+    moved = replace(sweep, token=more, started_before=before, escaped=sweep.escaped + escaped)
+    return replace(cursor, sweeps=(moved, *others))
+
+
+def without_token(cursor: Cursor, sweep: Sweep) -> Cursor:
+    """The cursor after the API has refused the sweep's token: it goes on from the oldest start it has read."""
+    sweeps = tuple(replace(sweep, token=None) if other == sweep else other for other in cursor.sweeps)
+    return replace(cursor, sweeps=sweeps)
+
+
+_URGENCY = (Origin.CATCH_UP, Origin.FORBIDDEN, Origin.HISTORY, Origin.AUDIT, Origin.POLL)
+
+
+def _due(last: datetime | None, server_now: datetime) -> bool:
+    return last is None or server_now - last >= SWEEP_EVERY
