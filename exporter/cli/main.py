@@ -1,0 +1,51 @@
+"""`maia-exporter`: finds the command, loads only its module, and turns errors into exit codes.
+
+Exit 0 done, 1 it failed while running, 2 the command line or the config is wrong.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from exporter import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_COMMANDS = {
+    "run": ("exporter.cli.service", "run"),
+    "once": ("exporter.cli.once", "once"),
+    "check": ("exporter.cli.check", "check"),
+    "simulate": ("exporter.cli.simulate", "simulate"),
+    "demo": ("exporter.cli.demo", "demo"),
+}
+"""Command -> module and object. Loading all of them would cost every call a second."""
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return super().get_command(ctx, cmd_name)
+        module, name = _COMMANDS[cmd_name]
+        command = getattr(importlib.import_module(module), name)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{module}.{name} is no command")
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="maia-exporter")
+def commands() -> None:
+    """Watch the pipelines of a Maia account: Prometheus metrics, alerts, run-time limits, and the guide's steps."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and leave with its exit code."""
+    sys.exit(commands(args=arguments, prog_name="maia-exporter"))

@@ -1,0 +1,137 @@
+"""Options that every command takes, and how it comes by its config and its API client.
+
+Must not hold a command's own logic.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import click
+
+from exporter import __version__
+from exporter.clock import SystemClock
+from exporter.config.errors import ConfigError
+from exporter.config.load import from_environment, load
+from exporter.logs import configure
+from exporter.maia.client import MaiaClient
+from exporter.maia.settings import MaiaSettings as ApiSettings
+from exporter.maia.watcher import ClientWatcher, SilentWatcher
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from exporter.clock import Clock
+    from exporter.config.root import Config
+    from exporter.config.sections import MaiaSettings
+
+log = logging.getLogger(__name__)
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+DEFAULT_CONFIG = "config.toml"
+
+
+class WrongConfig(click.ClickException):
+    """The config is wrong: every line of it, exit 2."""
+
+    exit_code = 2
+
+    def show(self, file: Any = None) -> None:
+        """One line a problem, nothing around it."""
+        del file
+        click.echo(self.message, err=True)
+
+
+def common_options(command: F) -> F:
+    """`--config`, `--log-level`, `--log-format`; the logging is set up before the command runs."""
+    for option in (
+        click.option(
+            "--log-format",
+            type=click.Choice(["text", "json"]),
+            default="text",
+            show_default=True,
+            expose_value=False,
+            is_eager=True,
+            callback=_log_format,
+            help="How log lines look, on standard error.",
+        ),
+        click.option(
+            "--log-level",
+            type=click.Choice(["debug", "info", "warning", "error"]),
+            default="info",
+            show_default=True,
+            expose_value=False,
+            callback=_log_level,
+            help="The least important lines to log.",
+        ),
+        click.option(
+            "--config",
+            "config_path",
+            type=click.Path(path_type=Path),
+            default=None,
+            metavar="FILE",
+            help=f"The config file [default: {DEFAULT_CONFIG}].",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def read_config(path: Path | None) -> Config:
+    """The config file's values. Raises WrongConfig."""
+    try:
+        return load(path or Path(DEFAULT_CONFIG), os.environ)
+    except ConfigError as error:
+        raise WrongConfig(str(error)) from error
+
+
+def read_account(path: Path | None) -> MaiaSettings:
+    """[maia] of the config file or, where there is none, of the environment. Raises WrongConfig."""
+    if path is None and not Path(DEFAULT_CONFIG).exists():
+        try:
+            return from_environment(os.environ)
+        except ConfigError as error:
+            raise WrongConfig(str(error)) from error
+    return read_config(path).maia
+
+
+def api_client(
+    maia: MaiaSettings,
+    *,
+    stop: threading.Event | None = None,
+    watcher: ClientWatcher | None = None,
+    clock: Clock | None = None,
+) -> MaiaClient:
+    """A client of the account that [maia] describes."""
+    settings = ApiSettings(
+        api_url=maia.api_url,
+        token_url=maia.token_url,
+        client_id=maia.client_id,
+        client_secret=maia.client_secret.get_secret_value(),
+        requests_per_minute=maia.requests_per_minute,
+        request_timeout=maia.request_timeout.total_seconds(),
+        version=__version__,
+    )
+    return MaiaClient(
+        settings, clock=clock or SystemClock(), stop=stop or threading.Event(), watcher=watcher or SilentWatcher()
+    )
+
+
+def fail(message: str) -> NoReturn:
+    """End the command: it failed while running, exit 1."""
+    raise click.ClickException(message)
+
+
+def _log_format(ctx: click.Context, _: click.Parameter, value: str) -> str:
+    ctx.meta["exporter.log_format"] = value
+    return value
+
+
+def _log_level(ctx: click.Context, _: click.Parameter, value: str) -> str:
+    configure(level=value, form=ctx.meta.get("exporter.log_format", "text"))
+    return value
