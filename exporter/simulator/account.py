@@ -68,6 +68,7 @@ class Run:
     message: str = ""
     dated: bool = True
     status: str = "RUNNING"
+    unheard_of: bool = False  # unfinished under a status that nobody knows
     asked_at: datetime | None = None  # when it was first asked to end
     forced: bool = False
     tag: str = ""
@@ -82,7 +83,7 @@ class Run:
     @property
     def finished(self) -> bool:
         """Whether it has ended."""
-        return self.status not in UNFINISHED
+        return self.status not in UNFINISHED and not self.unheard_of
 
     @property
     def finished_at(self) -> datetime | None:

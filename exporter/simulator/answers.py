@@ -129,8 +129,8 @@ def schedule_record(pipeline: Pipeline, answers: Answers, *, every: timedelta, n
 def spoil(record: dict[str, Any], form: str) -> Any:
     """A record that nobody can read: without its id or name, or no object at all, or with a time that is none."""
     forms: dict[str, Any] = {
-        "no_id": {key: value for key, value in record.items() if key != "pipelineExecutionId"},
-        "no_name": {key: value for key, value in record.items() if key != "pipelineName"},
+        "no_id": {key: value for key, value in record.items() if key not in ("pipelineExecutionId", "id")},
+        "no_name": {key: value for key, value in record.items() if key not in ("pipelineName", "name")},
         "not_object": "pipeline-execution",
         "null": None,
         "bad_time": {**record, "startedAt": "yesterday"},

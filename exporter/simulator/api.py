@@ -116,10 +116,8 @@ class _Api:
         if unknown := self._fault("unknown_status", request, now):
             for record in records[: int(unknown["records"])]:
                 record["status"] = unknown["value"]
-        if spoilt := self._fault("malformed", request, now):
-            count = int(spoilt["records"])
-            records[:count] = [spoil(record, spoilt["form"]) for record in records[:count]]
         body: dict[str, Any] = {"results": records}
+        self._spoil(request, body)
         if more is not None or answers.nulls:
             body["more"] = more
         return JSONResponse(body)
@@ -228,7 +226,14 @@ class _Api:
 
     def _page(self, request: Request, records: list[dict[str, Any]], *, total: bool = True) -> Response:
         page, size = read_page(request.query_params)
-        return JSONResponse(page_of(records, page, size, self._simulation.answers, total=total))
+        body = page_of(records, page, size, self._simulation.answers, total=total)
+        self._spoil(request, body)
+        return JSONResponse(body)
+
+    def _spoil(self, request: Request, body: dict[str, Any]) -> None:
+        if fault := self._fault("malformed", request, self._simulation.now()):
+            count = int(fault["records"])
+            body["results"][:count] = [spoil(record, fault["form"]) for record in body["results"][:count]]
 
     def _fault(self, kind: str, request: Request, now: datetime) -> dict[str, Any] | None:
         return self._simulation.faults.hit(

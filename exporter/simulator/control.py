@@ -1,7 +1,6 @@
 """`/control`: the truth, the log, faults, runs made up and changes to the account, while it runs. JSON, no sign-in.
 
-GET truth, log, faults, answers; POST faults, answers, runs, runs/{id}/end, changes, clock, token/revoke;
-DELETE faults, faults/{id}, runs/{id}, log. Durations and instants are real time, not script time.
+`GET /control` lists the calls and the kinds of faults. Durations and instants are real time, not script time.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from exporter.simulator.answers import truth_instant
-from exporter.simulator.faults import FaultError
+from exporter.simulator.faults import KINDS, SCOPE, FaultError
 from exporter.simulator.injection import make_run
 from exporter.simulator.problems import ProblemError
 from exporter.simulator.query import check_kinds, read_object
@@ -36,10 +35,26 @@ if TYPE_CHECKING:
     from exporter.simulator.simulation import Entry, Simulation
 
 
+_CALLS = {
+    "GET truth": "everything true now; project, environment, pipeline, status, since=INSTANT, runs=0 (counts only)",
+    "GET log": "every API request; since=INSTANT. DELETE forgets it",
+    "GET, POST, DELETE faults": "what goes wrong on purpose; DELETE faults/ID for one",
+    "GET, POST answers": "the API's dialect",
+    "POST runs": "make up a run: pipelineName, and status, ago or startedAt, duration or finishedAt, message, ...",
+    "GET, DELETE runs/ID": "one run with its steps; DELETE and the API no longer knows it",
+    "POST runs/ID/end": "end it: status, message, finishedAt",
+    "POST changes": "project, and environment, pipeline; with allowed, published, disabled or forbidden",
+    "POST pipelines": "add one: project, environment, name, published",
+    "POST clock": "offset of the server's clock from the machine's, such as -90s",
+    "POST token/revoke": "kill all tokens",
+}
+
+
 def control_routes(simulation: Simulation) -> list[Route]:
     """Every control call."""
     control = _Control(simulation)
     return [
+        Route("/control", control.help, methods=["GET"]),
         Route("/control/truth", control.truth, methods=["GET"]),
         Route("/control/log", control.log, methods=["GET", "DELETE"]),
         Route("/control/faults", control.faults, methods=["GET", "POST", "DELETE"]),
@@ -58,6 +73,9 @@ def control_routes(simulation: Simulation) -> list[Route]:
 class _Control:
     def __init__(self, simulation: Simulation) -> None:
         self._simulation = simulation
+
+    async def help(self, _request: Request) -> Response:
+        return JSONResponse({"calls": _CALLS, "faults": {kind: {**SCOPE, **own} for kind, own in KINDS.items()}})
 
     async def truth(self, request: Request) -> Response:
         self._simulation.now()

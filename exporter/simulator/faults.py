@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 KINDS: Mapping[str, Mapping[str, Any]] = {
     "latency": {"seconds": 1.0},  # answers that much later
-    "status": {"status": 503, "body": "problem"},  # answers with this; body "problem", "html" or "empty"
+    # Answers with this; body "problem", "html" or "empty"; with Retry-After (seconds) and Location where not 0 or "".
+    "status": {"status": 503, "body": "problem", "retry_after": 0.0, "location": ""},
     "rate_limited": {"retry_after": 5.0},  # 429
     "html": {"status": 200},  # an HTML page instead of JSON
     "hang": {},  # never answers
@@ -26,12 +27,13 @@ KINDS: Mapping[str, Mapping[str, Any]] = {
     "shift": {},  # list tokens are offsets: new runs push rows to the next page
     "stale": {"seconds": 60.0},  # lists answer as so long ago
     "late": {"seconds": 60.0, "pipeline": "*", "share": 1.0},  # lists show a run that long after its creation
-    "malformed": {"records": 1, "form": "no_id"},  # see `exporter.simulator.answers.spoil`
+    # Records nobody can read (forms: `exporter.simulator.answers.spoil`); with another path, in any other list.
+    "malformed": {"records": 1, "form": "no_id", "path": "/dpc/v1/pipeline-executions"},
     "unknown_status": {"value": "PAUSED", "records": 1},  # the first records of a list say this
     "patch_applied": {"status": 502, "hang": False},  # PATCH does its work, then answers this (or never)
     "patch_race": {"outcome": "SUCCESS"},  # the run ends by itself just before the PATCH
 }
-"""Every kind, with its own settings and their defaults; beside them all take `SCOPE`."""
+"""Every kind, with its own settings and their defaults (seconds of real time); beside them all take `SCOPE`."""
 
 SCOPE: Mapping[str, Any] = {"method": "*", "path": "*", "query": "*", "count": None, "rate": 1.0}
 """Which requests: globs on method, path and raw query; only the first `count`; only this share of them."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 TRANSPORT = "simulator.transport"
 """Where the scope holds the connection, when a real one carries the request."""
+_LOOK_SECONDS = 0.1  # so often what sleeps looks whether the simulator stops
 
 
 class Gate:
@@ -52,14 +53,16 @@ class Gate:
         self._simulation.log.append(entry)
         try:
             await self._faulty(scope, receive, self._logged(send, entry))
+        except _ConnectionGone:
+            pass
         finally:
             entry.seconds = (self._simulation.now() - now).total_seconds()
 
     async def _faulty(self, scope: Scope, receive: Receive, send: Send) -> None:
         if fault := self._hit("latency", scope):
-            await asyncio.sleep(fault["seconds"])
+            await self._pause(scope, fault["seconds"])
         if self._hit("hang", scope) is not None:
-            await _gone(receive)
+            await self._hang(scope, receive)
             return
         answer = self._instead(scope)
         if answer is not None:
@@ -68,7 +71,7 @@ class Gate:
         if fault := self._hit("patch_applied", scope):
             await self._app(scope, receive, _swallow)
             if fault["hang"]:
-                await _gone(receive)
+                await self._hang(scope, receive)
             else:
                 problem = ProblemError(int(fault["status"]), "Something went wrong.")
                 await self._problem(scope, problem)(scope, receive, send)
@@ -76,7 +79,7 @@ class Gate:
         if fault := self._hit("reset", scope):
             send = _Reset(scope, send, int(fault["after_bytes"]))
         elif fault := self._hit("drip", scope):
-            send = _drip(send, fault["seconds"], max(1, int(fault["bytes"])))
+            send = self._drip(scope, send, fault["seconds"], max(1, int(fault["bytes"])))
         await self._app(scope, receive, send)
 
     def _instead(self, scope: Scope) -> Response | None:
@@ -86,9 +89,13 @@ class Gate:
         if fault := self._hit("html", scope):
             return html_response(int(fault["status"]), "Scheduled maintenance")
         if fault := self._hit("status", scope):
-            response = self._problem(scope, ProblemError(int(fault["status"]), "Something went wrong."))
+            headers = {"Location": fault["location"]} if fault["location"] else {}
+            if fault["retry_after"]:
+                headers["Retry-After"] = retry_after(self._simulation, self._simulation.now(), fault["retry_after"])
             if fault["body"] == "html":
-                return html_response(int(fault["status"]), "Bad gateway")
+                return html_response(int(fault["status"]), "Bad gateway", headers=headers)
+            problem = ProblemError(int(fault["status"]), "Something went wrong.", headers=headers)
+            response = self._problem(scope, problem)
             if fault["body"] == "empty":
                 response.body = b""
                 response.headers["content-length"] = "0"
@@ -108,6 +115,37 @@ class Gate:
             query=scope["query_string"].decode("latin-1"),
             now=self._simulation.now(),
         )
+
+    async def _pause(self, scope: Scope, seconds: float) -> None:
+        """Sleep; when the simulator stops meanwhile, drop the connection."""
+        while seconds > 0:
+            if self._simulation.stopping:
+                await _drop(scope)
+            await asyncio.sleep(min(seconds, _LOOK_SECONDS))
+            seconds -= _LOOK_SECONDS
+
+    async def _hang(self, scope: Scope, receive: Receive) -> None:
+        """Never answer: until the client gives up, or the simulator stops."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                message = await asyncio.wait_for(receive(), _LOOK_SECONDS)
+                if message["type"] == "http.disconnect":
+                    return
+            await self._pause(scope, _LOOK_SECONDS / 2)
+
+    def _drip(self, scope: Scope, send: Send, seconds: float, size: int) -> Send:
+        async def drip(message: Message) -> None:
+            body = message.get("body", b"")
+            if message["type"] != "http.response.body" or not body:
+                await send(message)
+                return
+            for place in range(0, len(body), size):
+                if place:
+                    await self._pause(scope, seconds)
+                more = place + size < len(body) or message.get("more_body", False)
+                await send({**message, "body": body[place : place + size], "more_body": more})
+
+        return drip
 
     def _dated(self, send: Send) -> Send:
         async def dated(message: Message) -> None:
@@ -136,54 +174,41 @@ def _from_here(scope: Scope) -> bool:
     return client is not None and (client[0] == "::1" or client[0].startswith("127."))
 
 
-async def _gone(receive: Receive) -> None:
-    """Until the client has given up."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
 async def _swallow(_message: Message) -> None:
     """An answer that nobody gets."""
 
 
+class _ConnectionGone(Exception):  # noqa: N818 - no error: what was to happen has happened
+    """The connection of this request has been dropped on purpose."""
+
+
+async def _drop(scope: Scope) -> None:
+    """Reset the connection (RST, no goodbye), and end the request."""
+    transport: asyncio.Transport | None = scope.get(TRANSPORT)
+    if transport is None:
+        raise ConnectionResetError("the simulator resets this connection on purpose")
+    linger = struct.pack("ii", 1, 0)
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    transport.abort()
+    await asyncio.sleep(0.01)  # let the server notice, or it complains of an answer without an end
+    raise _ConnectionGone
+
+
 class _Reset:
-    """Sends the answer up to so many bytes of its body, then resets the connection (RST, no goodbye)."""
+    """Sends the answer up to so many bytes of its body, then drops the connection."""
 
     def __init__(self, scope: Scope, send: Send, after_bytes: int) -> None:
-        self._transport: asyncio.Transport | None = scope.get(TRANSPORT)
-        self._send, self._left, self._start = send, after_bytes, after_bytes
+        self._scope, self._send, self._left = scope, send, after_bytes
 
     async def __call__(self, message: Message) -> None:
-        if self._start == 0:
-            self._reset()
-        if message["type"] == "http.response.body" and len(message.get("body", b"")) >= self._left:
-            await self._send({**message, "body": message.get("body", b"")[: self._left], "more_body": True})
-            await asyncio.sleep(0.05)  # let it leave: a reset throws away what is still in the buffers
-            self._reset()
-        await self._send(message)
-
-    def _reset(self) -> None:
-        if self._transport is not None:
-            with contextlib.suppress(OSError, AttributeError):
-                linger = struct.pack("ii", 1, 0)
-                self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-            self._transport.abort()
-        raise ConnectionResetError("the simulator resets this connection on purpose")
-
-
-def _drip(send: Send, seconds: float, size: int) -> Send:
-    async def drip(message: Message) -> None:
         body = message.get("body", b"")
-        if message["type"] != "http.response.body" or not body:
-            await send(message)
-            return
-        for place in range(0, len(body), size):
-            if place:
-                await asyncio.sleep(seconds)
-            more = place + size < len(body) or message.get("more_body", False)
-            await send({**message, "body": body[place : place + size], "more_body": more})
-
-    return drip
+        if self._left == 0:
+            await _drop(self._scope)
+        if message["type"] == "http.response.body" and len(body) >= self._left:
+            await self._send({**message, "body": body[: self._left], "more_body": True})
+            await asyncio.sleep(0.05)  # let it leave: a reset throws away what is still in the buffers
+            await _drop(self._scope)
+        await self._send(message)
 
 
 def refusals(simulation: Simulation) -> dict[Any, Any]:

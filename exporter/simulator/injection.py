@@ -32,17 +32,21 @@ def make_run(world: World, body: dict[str, Any]) -> Run:
     that nobody knows becomes one that is not published. What: `status` (default RUNNING), `message`, `trigger`, `user`,
     `executionTag`, `cancel`, `pipelineExecutionId`. When: `startedAt` or `ago`, else now; `finishedAt` or `duration`,
     else a finished run ends now and an unfinished one never; `undated: true` gives it no times at all.
-    An unfinished run with an end ahead ends then, as `outcome` (default SUCCESS).
+    An unfinished run with an end ahead ends then, as `outcome` (default SUCCESS). `unfinished: true` goes with a status
+    that nobody knows.
     """
     texts = dict.fromkeys((*_WHERE, *_WHAT, *_WHEN), str)
-    check_kinds(body, required={"pipelineName": str}, optional={**texts, "undated": bool})
-    unknown = sorted(set(body) - set(texts) - {"undated"})
+    flags = {"undated": bool, "unfinished": bool}
+    check_kinds(body, required={"pipelineName": str}, optional={**texts, **flags})
+    known = sorted({**texts, **flags})
+    unknown = sorted(set(body) - set(known))
     if unknown:
-        raise ProblemError(400, f"unknown: {', '.join(unknown)}; known are {', '.join(sorted(texts))}, undated")
+        raise ProblemError(400, f"unknown: {', '.join(unknown)}; known are {', '.join(known)}")
     pipeline = _pipeline(world, body)
     status = body.get("status") or "RUNNING"
+    unfinished = status in UNFINISHED or bool(body.get("unfinished"))
     try:
-        start, end = _times(world, body, status)
+        start, end = _times(world, body, unfinished=unfinished)
         cancel = CancelManner(body.get("cancel") or pipeline.spec.cancel)
     except ValueError as error:
         raise ProblemError(400, str(error)) from error
@@ -51,12 +55,13 @@ def make_run(world: World, body: dict[str, Any]) -> Run:
         pipeline=pipeline,
         created_at=start,
         ends_at=end,
-        outcome=(body.get("outcome") or "SUCCESS") if status in UNFINISHED else status,
+        outcome=(body.get("outcome") or "SUCCESS") if unfinished else status,
         trigger=body.get("trigger") or "SCHEDULE",
         cancel=cancel,
         user=body.get("user") or "",
         dated=not body.get("undated", False),
         status=status,
+        unheard_of=unfinished and status not in UNFINISHED,
         tag=body.get("executionTag") or "",
     )
     if run.run_id in world.runs:
@@ -83,7 +88,7 @@ def _pipeline(world: World, body: dict[str, Any]) -> Pipeline:
     return known or world.add_pipeline(project, environment, body["pipelineName"], published=False)
 
 
-def _times(world: World, body: dict[str, Any], status: str) -> tuple[datetime, datetime | None]:
+def _times(world: World, body: dict[str, Any], *, unfinished: bool) -> tuple[datetime, datetime | None]:
     start = end = floor_instant(world.now, world.digits)
     if body.get("startedAt"):
         start = parse_instant(body["startedAt"])
@@ -95,12 +100,12 @@ def _times(world: World, body: dict[str, Any], status: str) -> tuple[datetime, d
         end = parse_instant(body["finishedAt"])
     elif body.get("duration"):
         end = start + parse_duration(body["duration"])
-    elif status in UNFINISHED:
+    elif unfinished:
         return start, None
-    if status in UNFINISHED and end <= world.now:
-        raise ValueError(f"finishedAt: a {status} run cannot have ended")
-    if status not in UNFINISHED and end > world.now:
-        raise ValueError(f"finishedAt: a {status} run cannot end in the future")
+    if unfinished and end <= world.now:
+        raise ValueError("finishedAt: an unfinished run cannot have ended")
+    if not unfinished and end > world.now:
+        raise ValueError("finishedAt: a finished run cannot end in the future")
     if end < start - timedelta(days=1):
         raise ValueError("finishedAt: is long before startedAt")
     return start, end

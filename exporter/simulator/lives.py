@@ -58,7 +58,7 @@ class Life:
     def __init__(self, pipeline: Pipeline, *, seed: int, scale: float, digits: int, find: Find) -> None:
         assert pipeline.spec.every is not None  # noqa: S101 - the world makes lives for these only
         self.pipeline = pipeline
-        self._key = (seed, pipeline.project.name, pipeline.environment, pipeline.name)
+        self._key = (seed, pipeline.project.spec.key, pipeline.environment, pipeline.name)
         self._scale, self._digits, self._find = scale, digits, find
         self._every = max(1, round(pipeline.spec.every / _MICROSECOND / scale))
         self._phase = int(draw(*self._key, "phase")[0] * self._every)

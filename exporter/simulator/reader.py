@@ -83,7 +83,11 @@ def parse_script(text: str, *, source: str = "script.toml") -> says.Script:
 
 
 def _check_names(script: says.Script, source: str) -> None:
-    """Every pipeline once in an environment; what is called is there, and calls nobody who calls it."""
+    """Every project and pipeline once; what is called is there, and calls nobody who calls it."""
+    keys = [project.key for project in script.projects]
+    for number, key in enumerate(keys, 1):
+        if keys.index(key) + 1 != number:
+            raise ScriptError(f"{source}: projects[{number}].key: {key!r} is there twice; give one another key")
     places: dict[tuple[str, str, str], says.PipelineSpec] = {}
     for number, spec in enumerate(script.pipelines, 1):
         where = f"{source}: pipelines[{number}]"
@@ -122,8 +126,10 @@ def changed_answers(answers: says.Answers, changes: dict[str, Any], *, source: s
 
 
 def _project(table: Table) -> says.ProjectSpec:
+    name = table.text("name")
     spec = says.ProjectSpec(
-        name=table.text("name"),
+        key=table.text("key", name),
+        name=name,
         environments=table.texts("environments", ("prod",)),
         description=table.text("description", ""),
         agent=table.text("agent", ""),
@@ -134,8 +140,8 @@ def _project(table: Table) -> says.ProjectSpec:
 
 
 def _pipeline(table: Table, projects: tuple[says.ProjectSpec, ...]) -> says.PipelineSpec:
-    project = table.choice("project", tuple(each.name for each in projects))
-    environments = next(each.environments for each in projects if each.name == project)
+    project = table.choice("project", tuple(each.key for each in projects))
+    environments = next(each.environments for each in projects if each.key == project)
     default = says.PipelineSpec(project=project, environments=environments, name="")
     spec = says.PipelineSpec(
         project=project,
@@ -187,8 +193,8 @@ def _moment(table: Table, pipelines: tuple[says.PipelineSpec, ...]) -> says.Mome
 
 
 def _change(table: Table, projects: tuple[says.ProjectSpec, ...]) -> says.Change:
-    project = table.choice("project", tuple(each.name for each in projects))
-    environments = next(each.environments for each in projects if each.name == project)
+    project = table.choice("project", tuple(each.key for each in projects))
+    environments = next(each.environments for each in projects if each.key == project)
     flags = {key: table.flag(key) for key in ("allowed", "published", "disabled", "forbidden") if key in table}
     change = says.Change(
         at=table.duration("at", signed=True),

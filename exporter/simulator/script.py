@@ -48,8 +48,9 @@ class Answers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectSpec:
-    """A project and its environments."""
+    """A project and its environments; the script calls it by its key, the API by its name."""
 
+    key: str
     name: str
     environments: tuple[str, ...]
     description: str = ""

@@ -75,6 +75,7 @@ class ServedSimulator:
 
     def __init__(self, app: Starlette, listener: socket.socket) -> None:
         self.app = app
+        self._simulation: Simulation = app.state.simulation
         host, port = listener.getsockname()[:2]
         self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         self.api_url = f"{self.url}/dpc"
@@ -98,8 +99,7 @@ class ServedSimulator:
     @property
     def world(self) -> World:
         """The account. It belongs to the serving thread: look at it while nothing is asked, or use the control URL."""
-        simulation: Simulation = self.app.state.simulation
-        return simulation.world
+        return self._simulation.world
 
     @property
     def alive(self) -> bool:
@@ -113,6 +113,7 @@ class ServedSimulator:
 
     def stop(self) -> None:
         """End within about two seconds, also with requests that hang."""
+        self._simulation.stopping = True
         self._server.should_exit = True
         self._thread.join(_STOP_SECONDS)
         self._listener.close()

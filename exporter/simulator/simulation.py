@@ -91,6 +91,7 @@ class Simulation:
     def __init__(self, script: Script, *, seed: int, speed: float, clock: Callable[[], datetime]) -> None:
         self.script = script
         self.clock = clock
+        self.stopping = False
         self.offset = script.clock_offset
         self.answers: Answers = replace(script.answers)
         dies_after = script.token_dies_after

@@ -73,8 +73,8 @@ class World:
         self._turn(now)
 
     def project(self, name_or_id: str) -> Project | None:
-        """A project by its id, or by its name."""
-        named = (each for each in self.projects.values() if each.name == name_or_id)
+        """A project by its id, or by its key or name."""
+        named = (each for each in self.projects.values() if name_or_id in (each.spec.key, each.name))
         return self.projects.get(name_or_id) or next(named, None)
 
     def pipeline(self, project: Project, environment: str, name: str) -> Pipeline | None:
@@ -99,7 +99,7 @@ class World:
             run_id=named_id(self.seed, self.epoch, "executed", number),
             start=floor_instant(self.now, self.digits),
             trigger="API",
-            shares=draw(self.seed, pipeline.project.name, pipeline.environment, pipeline.name, "executed", number),
+            shares=draw(self.seed, pipeline.project.spec.key, pipeline.environment, pipeline.name, "executed", number),
             scale=self.scale,
             digits=self.digits,
             find=self._called,
@@ -118,7 +118,8 @@ class World:
         run.forced = run.forced or force
         if run.cancel is CancelManner.IGNORES and not force:
             return
-        if run.status == "RUNNING":
+        if run.status != "CANCELLING":
+            run.unheard_of = False
             self.index.restatus(run, "CANCELLING")
         if force and run.cancel is not CancelManner.IMMORTAL:
             self._end_by(run, self.now + _FORCED_TAKES / self.scale, "CANCELLED")
@@ -149,7 +150,7 @@ class World:
 
     def add_pipeline(self, project: Project, environment: str, name: str, *, published: bool) -> Pipeline:
         """A pipeline that the script does not know; it has no life of its own."""
-        spec = PipelineSpec(project=project.name, environments=(environment,), name=name, published=published)
+        spec = PipelineSpec(project=project.spec.key, environments=(environment,), name=name, published=published)
         return self._settle(project, environment, name, spec)
 
     def apply(self, change: Change) -> None:
@@ -173,16 +174,16 @@ class World:
 
     def _settle_accounts(self) -> None:
         for project_spec in self.script.projects:
-            project_id = named_id(self.seed, "project", project_spec.name)
+            project_id = named_id(self.seed, "project", project_spec.key)
             self.projects[project_id] = Project(project_id, project_spec.name, project_spec, project_spec.forbidden)
         for spec in self.script.pipelines:
-            project = next(each for each in self.projects.values() if each.name == spec.project)
+            project = self._keyed(spec.project)
             for name in spec.names():
                 for environment in spec.environments:
                     self._settle(project, environment, name, spec)
 
     def _settle(self, project: Project, environment: str, name: str, spec: PipelineSpec) -> Pipeline:
-        key = (self.seed, project.name, environment, name)
+        key = (self.seed, project.spec.key, environment, name)
         published_at = self.began_at - timedelta(days=1 + int(draw(*key, "published")[0] * 90))
         pipeline = Pipeline(
             project=project,
@@ -204,11 +205,14 @@ class World:
             if pipeline.spec.every is not None
         ]
 
+    def _keyed(self, key: str) -> Project:
+        return next(each for each in self.projects.values() if each.spec.key == key)
+
     def _called(self, caller: Pipeline, name: str) -> Pipeline:
         return self.pipelines[caller.project.project_id, caller.environment, name]
 
     def _telling(self, moment: Moment, number: int) -> Telling:
-        project = next(each for each in self.projects.values() if each.name == moment.project)
+        project = self._keyed(moment.project)
         pipeline = self.pipelines[project.project_id, moment.environment, moment.pipeline]
         key = (self.seed, self.epoch, "moment", number)
         return Telling(moment, pipeline, key=key, epoch=self.epoch, scale=self.scale, digits=self.digits)
@@ -257,7 +261,7 @@ class World:
 
     def _add(self, run: Run) -> None:
         if run.ends_at is not None and run.ends_at <= self.now:
-            run.status = run.outcome
+            run.status, run.unheard_of = run.outcome, False
         self.runs[run.run_id] = run
         self.index.add(run)
         if not run.finished and run.ends_at is not None:
@@ -273,7 +277,7 @@ class World:
         heapq.heappush(self._ends, (run.ends_at, next(self._order), run))
 
     def _finish(self, run: Run, status: str, at: datetime) -> None:
-        run.ends_at, run.outcome = at, status
+        run.ends_at, run.outcome, run.unheard_of = at, status, False
         self.index.restatus(run, status)
         for child in run.children:
             if child.run_id in self.runs and not child.finished:

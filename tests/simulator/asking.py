@@ -65,7 +65,7 @@ class Account:
         return answer.json()
 
     def control(self, path: str, body: Any = None) -> Any:
-        answer = self.ask("GET" if body is None else "POST", f"/control/{path}", json=body)
+        answer = self.ask("GET" if body is None else "POST", f"/control/{path}".rstrip("/"), json=body)
         assert answer.is_success, answer.text
         return answer.json()
 

@@ -139,6 +139,27 @@ def test_forbidden_runs_may_be_dated(one):
     assert (run["status"], run["startedAt"], run["finishedAt"]) == ("FORBIDDEN", *["2026-03-01T12:00:00Z"] * 2)
 
 
+def test_two_projects_may_share_a_name():
+    account = Account(ONE_PIPELINE + '[[projects]]\nkey = "other"\nname = "Finance"\nenvironments = ["prod"]\n')
+    projects = account.get("/projects")["results"]
+    assert [each["name"] for each in projects] == ["Finance", "Finance"]
+    assert len({each["id"] for each in projects}) == 2
+
+
+def test_an_unfinished_run_may_have_a_status_that_nobody_knows(one):
+    body = {"pipelineName": "finance/nightly-load.orch.yaml", "status": "PAUSED", "unfinished": True, "duration": "5m"}
+    run_id = one.control("runs", body)["pipelineExecutionId"]
+    assert (one.run(run_id)["status"], "finishedAt" in one.run(run_id)) == ("PAUSED", False)
+    assert one.runs(status="RUNNING") == []
+    one.wait(minutes=5)
+    assert one.run(run_id)["status"] == "SUCCESS"
+    run_id = one.control("runs", body)["pipelineExecutionId"]
+    assert one.cancel(run_id).status_code == 200
+    assert one.status(run_id) == "CANCELLING"
+    finished = one.control("runs", {"pipelineName": "finance/nightly-load.orch.yaml", "status": "MELTED"})
+    assert one.run(finished["pipelineExecutionId"])["finishedAt"]
+
+
 def test_errors_may_be_html(one):
     one.control("answers", {"html_errors": True})
     answer = one.api("GET", "/projects/nope/environments")

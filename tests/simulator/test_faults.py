@@ -128,6 +128,28 @@ def test_rows_surface_late(one):
     assert len(one.runs()) == 1
 
 
+@pytest.mark.parametrize("status", [302, 307])
+def test_an_answer_can_send_the_client_elsewhere(one, status):
+    one.control("faults", {"kind": "status", "status": status, "location": "http://127.0.0.1:1/"})
+    assert one.api("GET", "/projects").headers["location"] == "http://127.0.0.1:1/"
+
+
+def test_a_5xx_can_say_when_to_come_back(one):
+    one.control("faults", {"kind": "status", "retry_after": 4})
+    assert one.api("GET", "/projects").headers["retry-after"] == "4"
+
+
+def test_records_of_any_list_can_be_malformed(one):
+    one.control("faults", {"kind": "malformed", "path": "*/projects", "form": "no_name"})
+    assert "name" not in one.get("/projects")["results"][0]
+
+
+def test_the_control_endpoint_tells_what_it_can_do(one):
+    told = one.control("")
+    assert {"latency", "hang", "reset", "drip", "stale", "late", "shift"} <= set(told["faults"])
+    assert told["faults"]["latency"]["method"] == "*"
+
+
 @pytest.mark.parametrize("form", ["no_id", "no_name", "not_object", "null", "bad_time", "number_status"])
 def test_records_can_be_malformed(one, form):
     for _ in range(3):
@@ -162,6 +184,13 @@ def test_a_run_can_end_just_before_the_patch(one, setting, code):
     one.control("faults", {"kind": "patch_race", "outcome": "FAILED"})
     assert one.cancel(run_id).status_code == code
     assert one.status(run_id) == "FAILED"
+
+
+def test_there_is_one_date_header_on_the_wire():
+    with served() as (_, client):
+        answer = client.get("/v1/projects")
+        assert len(answer.headers.get_list("date")) == 1
+        assert "server" not in answer.headers
 
 
 def test_an_answer_can_be_slow():

@@ -65,6 +65,12 @@ def test_a_pipeline_name_matches_in_part_and_in_any_case():
     assert names == {"finance/nightly-load.orch.yaml", "finance/shared/load-dimensions.orch.yaml"}
 
 
+def test_case_does_not_matter_on_either_side():
+    account = Account(ONE_PIPELINE.replace("nightly-load", "Nightly-LOAD"))
+    account.execute("finance/Nightly-LOAD.orch.yaml")
+    assert len(account.runs(pipelineName="FINANCE/nightly-Load")) == 1
+
+
 @pytest.mark.parametrize("key", ["projectId", "environmentName"])
 def test_projects_and_environments_match_exactly(key):
     account = Account("calm")
