@@ -46,6 +46,7 @@ _CALLS = {
     "POST changes": "project, and environment, pipeline; with allowed, published, disabled or forbidden",
     "POST pipelines": "add one: project, environment, name, published",
     "POST clock": "offset of the server's clock from the machine's, such as -90s",
+    "POST budget": "requests_per_minute: the account's from now on",
     "POST token/revoke": "kill all tokens",
 }
 
@@ -66,6 +67,7 @@ def control_routes(simulation: Simulation) -> list[Route]:
         Route("/control/changes", control.changes, methods=["POST"]),
         Route("/control/pipelines", control.pipelines, methods=["POST"]),
         Route("/control/clock", control.clock, methods=["POST"]),
+        Route("/control/budget", control.budget, methods=["POST"]),
         Route("/control/token/revoke", control.revoke, methods=["POST"]),
     ]
 
@@ -180,6 +182,12 @@ class _Control:
         except ValueError as error:
             raise ProblemError(400, f"offset: {error}") from error
         return JSONResponse({"now": truth_instant(self._simulation.now())})
+
+    async def budget(self, request: Request) -> Response:
+        body = await read_object(request)
+        check_kinds(body, required={"requests_per_minute": int}, optional={})
+        self._simulation.budget.per_minute = max(1, body["requests_per_minute"])
+        return JSONResponse(body)
 
     async def revoke(self, _request: Request) -> Response:
         return JSONResponse({"revoked": self._simulation.tokens.revoke()})

@@ -68,6 +68,12 @@ def test_beyond_the_budget_of_a_minute_calls_are_told_when_to_come_back():
     assert account.api("GET", "/projects").status_code == 200
 
 
+def test_the_budget_can_be_lifted():
+    account = Account("requests_per_minute = 1\n" + ONE_PIPELINE)
+    account.control("budget", {"requests_per_minute": 1000})
+    assert [account.api("GET", "/projects").status_code for _ in range(5)] == [200] * 5
+
+
 def test_retry_after_may_be_a_date():
     account = Account("requests_per_minute = 1\n" + ONE_PIPELINE)
     account.control("answers", {"retry_after": "date"})
