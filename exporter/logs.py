@@ -31,7 +31,7 @@ def configure(*, level: str, form: Literal["text", "json"] | str) -> None:
 class TextLines(logging.Formatter):
     """`2026-01-31T12:00:00Z info message key=value`; line ends inside a message are shown, not made."""
 
-    converter = time.gmtime
+    converter = staticmethod(time.gmtime)
 
     def format(self, record: logging.LogRecord) -> str:
         """One line, and a traceback below it where there is one."""
@@ -44,7 +44,7 @@ class TextLines(logging.Formatter):
 class JsonLines(logging.Formatter):
     """One JSON object a line: time, level, logger, message, and the fact's own keys."""
 
-    converter = time.gmtime
+    converter = staticmethod(time.gmtime)
 
     def format(self, record: logging.LogRecord) -> str:
         """One line."""

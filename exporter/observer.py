@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Protocol
 from exporter.core import reads
 from exporter.core.model import Run, Status
 from exporter.core.state import Cursor, Observation, Origin, State, Sweep
-from exporter.maia.client import RunQuery
 from exporter.maia.errors import Forbidden, MaiaError, NotFound, Refused
+from exporter.maia.queries import RunQuery
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import datetime, timedelta
 
-    from exporter.maia.wire import RunPage
+    from exporter.maia.answers import RunPage
 
 log = logging.getLogger(__name__)
 
@@ -87,9 +87,7 @@ class Observer:
     def page(self, sweep: Sweep) -> RunPage:
         """The next page of a sweep. A refused token is an error of the class Refused or NotFound."""
         statuses = FORBIDDEN_ONLY if sweep.origin is Origin.FORBIDDEN else ()
-        query = RunQuery(
-            statuses=statuses, started_after=sweep.started_after, started_before=sweep.started_before
-        )
+        query = RunQuery(statuses=statuses, started_after=sweep.started_after, started_before=sweep.started_before)
         return self._client.list_runs(query, sweep.token)
 
     def _recent(self, cursor: Cursor, server_now: datetime) -> tuple[list[Run], Sweep | None]:
@@ -115,9 +113,7 @@ class Observer:
         else:
             return None
         starts = [run.started_at for run in runs if run.started_at is not None]
-        return Sweep(
-            origin=origin, started_after=after, started_before=min(starts, default=None), token=page.more
-        )
+        return Sweep(origin=origin, started_after=after, started_before=min(starts, default=None), token=page.more)
 
     def _unfinished(self) -> list[Run]:
         """All RUNNING and CANCELLING runs, one list a status group."""

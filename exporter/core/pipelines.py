@@ -122,4 +122,6 @@ _Number = TypeVar("_Number", int, float)
 
 
 def _plus(values: tuple[_Number, ...], index: int, amount: _Number) -> tuple[_Number, ...]:
-    return (*values[:index], values[index] + amount, *values[index + 1 :])
+    changed = list(values)
+    changed[index] += amount
+    return tuple(changed)

@@ -35,9 +35,7 @@ def listed(
         key = PipelineKey(project_id, environment_name, name)
         pipeline = state.pipelines.get(key)
         if pipeline is None:
-            changed[key] = PipelineState(
-                key=key, first_seen_at=now, watched_since=watched_since(key), listed_at=now
-            )
+            changed[key] = PipelineState(key=key, first_seen_at=now, watched_since=watched_since(key), listed_at=now)
         elif pipeline.listed_at is None or pipeline.missing_listings:
             changed[key] = replace(pipeline, listed_at=now, missing_listings=0, missing_since=None)
     for key, pipeline in state.pipelines.items():

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from exporter.core.globs import matches_name, matches_pipeline
 from exporter.core.reads import HISTORY_SWEEPS
 from exporter.core.state import Change, Cursor, Origin, ScopeEpoch, State, Sweep
 
@@ -13,76 +12,69 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime, timedelta
 
+    from exporter.core.globs import Scope
     from exporter.core.model import PipelineKey
 
 EPOCHS_KEPT = 20
 """How many changes of scope are remembered; older ones only matter for pipelines that never ran since."""
 
 
-def covers(scope: ScopeEpoch, key: PipelineKey, project_name: str) -> bool:
-    """Whether a pipeline is in scope. A project matches by its name or its id."""
-    return (
-        covers_project(scope, key.project_id, project_name)
-        and matches_name(scope.environments, key.environment_name)
-        and matches_pipeline(scope.pipelines, key.pipeline_name)
-        and not matches_pipeline(scope.exclude_pipelines, key.pipeline_name)
+def covers(scope: Scope, key: PipelineKey, names: Mapping[str, str]) -> bool:
+    """Whether a pipeline is in scope; `names` are the projects' by id."""
+    return scope.contains(
+        key.pipeline_name,
+        environment=key.environment_name,
+        project=names.get(key.project_id, ""),
+        project_id=key.project_id,
     )
 
 
-def covers_project(scope: ScopeEpoch, project_id: str, project_name: str) -> bool:
-    """Whether a project is in scope, by its name or its id."""
-    return matches_name(scope.projects, project_name) or matches_name(scope.projects, project_id)
-
-
-def watched_since(cursor: Cursor, key: PipelineKey, project_name: str) -> datetime:
+def watched_since(cursor: Cursor, key: PipelineKey, names: Mapping[str, str]) -> datetime:
     """Since when a pipeline has been in scope without a break; the newest scope must cover it."""
     since = cursor.scopes[-1].since
-    for scope in reversed(cursor.scopes):
-        if not covers(scope, key, project_name):
+    for epoch in reversed(cursor.scopes):
+        if not covers(epoch.scope, key, names):
             break
-        since = scope.since
+        since = epoch.since
     return since
 
 
-def begin_scope(cursor: Cursor, scope: ScopeEpoch, *, lookback: timedelta) -> Cursor:
-    """The cursor under `scope`, whose `since` is the API server's clock now.
+def begin_scope(cursor: Cursor, scope: Scope, server_now: datetime, *, lookback: timedelta) -> Cursor:
+    """The cursor under `scope`, which begins now by the API server's clock if it is not the newest one already.
 
-    A scope that is equal to the newest one changes nothing; another one begins an epoch whose past is read afresh.
+    A new epoch has its past read afresh.
     """
-    if cursor.scopes and replace(cursor.scopes[-1], since=scope.since) == scope:
+    if cursor.scopes and cursor.scopes[-1].scope == scope:
         return cursor
     sweeps = tuple(sweep for sweep in cursor.sweeps if sweep.origin not in HISTORY_SWEEPS)
     if cursor.scopes:
         # The very first poll leaves its own history sweep; a later scope reads the whole span again.
-        sweeps += (
-            Sweep(origin=Origin.HISTORY, started_after=scope.since - lookback, started_before=scope.since),
-        )
+        sweeps += (Sweep(origin=Origin.HISTORY, started_after=server_now - lookback, started_before=server_now),)
     return replace(
         cursor,
-        scopes=(*cursor.scopes, scope)[-EPOCHS_KEPT:],
+        scopes=(*cursor.scopes, ScopeEpoch(since=server_now, scope=scope))[-EPOCHS_KEPT:],
         sweeps=sweeps,
         forbidden_swept_at=None,
     )
 
 
-def rescope(state: State, names: Mapping[str, str]) -> tuple[State, Change]:
+def rescope(state: State) -> tuple[State, Change]:
     """`state`, as loaded, cut down to its newest scope.
 
     What has left stays in the store (its counters come back with it) but is not shown or followed; what has come
     in is watched from this scope's beginning.
     """
-    cursor = state.cursor
-    scope = cursor.scopes[-1]
-    before = cursor.scopes[-2] if len(cursor.scopes) > 1 else scope
-    just_begun = cursor.first_poll_of_scope and before is not scope
+    cursor, names = state.cursor, state.project_names
+    epoch = cursor.scopes[-1]
+    before = cursor.scopes[-2] if len(cursor.scopes) > 1 else epoch
+    just_begun = cursor.first_poll_of_scope and before is not epoch
     kept, changed, filtered = {}, [], 0
     for key, pipeline in state.pipelines.items():
-        name = names.get(key.project_id, "")
-        if not covers(scope, key, name):
-            filtered += just_begun and covers(before, key, name)
+        if not covers(epoch.scope, key, names):
+            filtered += just_begun and covers(before.scope, key, names)
             continue
-        if just_begun and not covers(before, key, name):
-            pipeline = replace(pipeline, watched_since=scope.since)
+        if just_begun and not covers(before.scope, key, names):
+            pipeline = replace(pipeline, watched_since=epoch.since)
             changed.append(pipeline)
         kept[key] = pipeline
     unfinished, forgotten = {}, []

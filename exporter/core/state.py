@@ -6,17 +6,14 @@ fails leaves the old state standing. Must not decide anything.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
-from exporter.core.model import FINISHED_STATUSES, Status, Trigger
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
-
-    from exporter.core.model import PipelineKey, Run
+# The names in annotations are imported for good: the store's decoder reads the annotations.
+from exporter.core.globs import Scope
+from exporter.core.model import FINISHED_STATUSES, PipelineKey, Run, Status, Trigger
 
 FinishOrder = tuple[float, str]
 """Sorts runs by when they finished: (end, else start, else first seen, as Unix seconds; run id)."""
@@ -129,13 +126,10 @@ class Sweep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScopeEpoch:
-    """From `since` on we watch what these globs name."""
+    """From `since` on we watch what `scope` names."""
 
     since: datetime
-    projects: tuple[str, ...] = ("*",)
-    environments: tuple[str, ...] = ("*",)
-    pipelines: tuple[str, ...] = ("*",)
-    exclude_pipelines: tuple[str, ...] = ()
+    scope: Scope = field(default_factory=Scope)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

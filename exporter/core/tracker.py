@@ -147,9 +147,7 @@ class _Walk:
     def _finish(self, record: RunRecord, pipeline: PipelineState, *, first_sight: bool) -> None:
         run = record.run
         history = first_sight and self._is_history(run, pipeline)
-        record = replace(
-            record, finished_seen_at=self.observed.server_now, cancelling_since=None, history=history
-        )
+        record = replace(record, finished_seen_at=self.observed.server_now, cancelling_since=None, history=history)
         if first_sight and not history:
             self._start(record, pipeline)
             pipeline = self.pipelines[pipeline.key]
@@ -169,9 +167,7 @@ class _Walk:
             return False
         # Undated: only the order of reading tells. What the sweeps of a new scope bring up was there before it.
         still_sweeping = self.before.cursor.forbidden_swept_at is None
-        return self.observed.origin is Origin.HISTORY or (
-            self.observed.origin is Origin.FORBIDDEN and still_sweeping
-        )
+        return self.observed.origin is Origin.HISTORY or (self.observed.origin is Origin.FORBIDDEN and still_sweeping)
 
     def _first_poll_of(self, pipeline: PipelineState) -> bool:
         return self.before.cursor.first_poll_of_scope and self._in_newest_scope(pipeline)
