@@ -57,6 +57,7 @@ _REFUSALS: dict[int, type[MaiaError]] = {
     HTTPStatus.CONFLICT: Conflict,
     HTTPStatus.GONE: Gone,
 }
+_TRY_LATER = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY)
 _NO_SUCH_PLACE = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.GONE)
 _HTML_HINT = "the answer is a web page, so it comes from a proxy, a firewall or a sign-in page, or api_url is wrong"
 
@@ -70,7 +71,7 @@ def refusal(
     wanted = retry_after(response.headers, now)
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return RateLimited(message, retry_after=DEFAULT_RETRY_AFTER if wanted is None else wanted)
-    if response.is_server_error or status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY):
+    if response.is_server_error or status in _TRY_LATER:
         return ServerFailed(message, retry_after=wanted)
     if status == HTTPStatus.FORBIDDEN:
         return Forbidden(message, project_id=project_id)
@@ -138,7 +139,7 @@ def _hint(response: httpx.Response) -> str:
         return f"redirects are not followed (to {where}): set api_url and token_url to the final address"
     if _is_html(response):
         return _HTML_HINT
-    if response.is_server_error:
+    if response.is_server_error or response.status_code in _TRY_LATER:
         return "the service or something in front of it is in trouble; it is asked again later"
     return _HINTS.get(response.status_code, "the API refused these values")
 

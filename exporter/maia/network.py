@@ -2,7 +2,8 @@
 
 httpx has timeouts for one read only: a server that drips a byte a second holds a call for ever, also in the headers,
 before any of our code sees a byte. So the bound sits below httpx, around the sockets, where each wait is cut into short
-slices. Must not know what is asked or answered.
+slices. Only the lookup of a host's name cannot be bounded: it is the resolver's. Must not know what is asked or
+answered.
 """
 
 from __future__ import annotations

@@ -23,11 +23,15 @@ if TYPE_CHECKING:
 
     from exporter.clock import Clock
     from exporter.maia.settings import MaiaSettings
-    from exporter.maia.watcher import ClientWatcher
+    from exporter.maia.watcher import ClientWatcher, ThrottleCause
 
-_CONNECT_TIMEOUT = 10.0
+_CONNECT_TIMEOUT = 5.0  # a stop cannot end the opening of a connection, and the process has 8 s to leave
 _PATIENCE = 120.0  # seconds that a call without a deadline waits for the budget or a Retry-After
 _KEEP_ALIVE = 55.0  # seconds; longer than the usual poll interval, shorter than the usual 60 s of load balancers
+_WHY: dict[ThrottleCause, str] = {
+    "retry_after": "the server asked us to wait; lower requests_per_minute or ask less often",
+    "budget": "our own budget is used up; raise requests_per_minute if the account allows, or ask less often",
+}
 _KEPT_HEADERS = ("Content-Type", "Date", "Retry-After", "Location")
 
 
@@ -209,10 +213,8 @@ class Transport:
             if wait is None:
                 return
             if wait.seconds >= self._time_left(default=_PATIENCE):
-                why = "the server asked us to wait" if wait.cause == "retry_after" else "our own budget is used up"
                 raise RateLimited(
-                    f"{tried}: {why} for another {wait.seconds:.0f} s, longer than this may take; "
-                    "raise requests_per_minute if the account allows, or poll less often",
+                    f"{tried}: {_WHY[wait.cause]} (another {wait.seconds:.0f} s, longer than this may take)",
                     retry_after=wait.seconds,
                 )
             if self._clock.wait(wait.seconds, self._stop):

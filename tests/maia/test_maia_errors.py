@@ -56,10 +56,10 @@ def refusal(status: int, body: Any = b"", **headers: str) -> MaiaError:
         (403, Forbidden, Cause.FORBIDDEN, "role or scope does not cover this"),
         (404, NotFound, Cause.SERVER, "check the id or name"),
         (407, Refused, Cause.SERVER, "HTTPS_PROXY"),
-        (408, ServerFailed, Cause.SERVER, "refused"),
+        (408, ServerFailed, Cause.SERVER, "in trouble"),
         (409, Conflict, Cause.SERVER, "clashes"),
         (410, Gone, Cause.SERVER, "disabled"),
-        (425, ServerFailed, Cause.SERVER, "refused"),
+        (425, ServerFailed, Cause.SERVER, "in trouble"),
         (429, RateLimited, Cause.RATE_LIMITED, "requests_per_minute"),
         (499, Refused, Cause.SERVER, "refused"),  # no official status
         (500, ServerFailed, Cause.SERVER, "in trouble"),

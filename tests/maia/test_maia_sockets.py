@@ -91,6 +91,15 @@ def test_without_a_deadline_an_answer_is_over_after_the_request_timeout(connect:
     assert len(server.asked) == 1  # a read that timed out is not repeated
 
 
+def test_silence_is_over_after_the_request_timeout_even_if_the_clock_stands_still(
+    connect: Connect, server: Server, clock: FakeClock
+):
+    server.answers = [NEVER]
+
+    with within(5), pytest.raises(TimedOut):
+        connect(clock=clock, request_timeout=0.5).list_runs(RunQuery())
+
+
 @pytest.mark.parametrize("says", [IN_THE_HEADERS, IN_THE_BODY, NEVER], ids=["headers", "body", "silence"])
 def test_a_stop_ends_a_request_in_the_middle(
     connect: Connect, server: Server, heard: Heard, stop: threading.Event, says: Says
@@ -140,6 +149,16 @@ def test_a_read_on_a_connection_that_the_server_has_dropped_is_repeated_at_once(
         with pytest.raises(NetworkFailed, match="it may have been carried out all the same"):
             client.cancel("p", "r", force=False)
     assert len(server.asked) == (3 if repeated else 2)
+
+
+def test_the_repeat_takes_from_the_budget_too(connect: Connect, server: Server, clock: FakeClock, heard: Heard):
+    client = connect(clock=clock, requests_per_minute=8)
+    client.list_runs(RunQuery())
+    server.answers = [Says(raw=hang_up), FOUND]
+
+    client.list_runs(RunQuery())
+
+    assert [cause for cause, _ in heard.throttles] == ["budget"]
 
 
 def test_a_read_on_a_fresh_connection_is_not_repeated(connect: Connect, server: Server, heard: Heard):
