@@ -196,7 +196,7 @@ RELOAD_SUCCESS_TIME = _gauge(
 )
 IS_LEADER = _gauge("maia_exporter_is_leader", "1 when this process polls, sends and cancels, 0 when it stands by.")
 BUILD_INFO = _gauge(
-    "maia_exporter_build_info", "1, with this program's version.", "version", "revision", "python_version"
+    "maia_exporter_build_info", "1 for the version of this program that runs.", "version", "revision", "python_version"
 )
 SUPPRESSED = _counter(
     "maia_notifications_suppressed_total",
