@@ -104,17 +104,25 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """A request's last byte."""
-        self._receiving = False
-        self._received = 0
-        self._wait(self._crowd.patience.answer)
+        self.request_ended()
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """An answer's last byte is written, or waits for the client to read."""
+        self.answer_ended()
+        super().on_response_complete()
+
+    def request_ended(self) -> None:
+        """From now on the client waits for us."""
+        self._receiving = False
+        self._received = 0
+        self._wait(self._crowd.patience.answer)
+
+    def answer_ended(self) -> None:
+        """From now on we wait for what is left of the request, or for the next one."""
         self.answering = False
         if not self._receiving:
             self._wait(self._crowd.patience.idle)
-        super().on_response_complete()
 
     def _wait(self, patience: float) -> None:
         self.waiting_since = self.loop.time()

@@ -1,4 +1,4 @@
-"""`/metrics`, straight on ASGI: it is asked all day, and everything it says is ready.
+"""`/metrics`: it is asked all day, and everything it says is ready.
 
 Must not wait for anything, nor look at more of a request than its method and two headers.
 """
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
-    from exporter.metrics.exposition import Exposition
+    from exporter.metrics.exposition import Exposition, Page
+    from exporter.web.shortcut import Headers
 
-_COMMON_HEADERS = [(b"vary", b"Accept, Accept-Encoding"), (b"x-content-type-options", b"nosniff")]
 _WRONG_METHOD = b"only GET and HEAD\n"
 _WRONG_METHOD_HEADERS = [
     (b"content-type", b"text/plain; charset=utf-8"),
@@ -22,7 +22,7 @@ _WRONG_METHOD_HEADERS = [
 
 
 class ScrapeEndpoint:
-    """An ASGI app that answers with the page of an `Exposition`."""
+    """Answers with the page of an `Exposition`: as an ASGI app, or at once for a plain GET."""
 
     def __init__(self, exposition: Exposition) -> None:
         self._exposition = exposition
@@ -33,18 +33,32 @@ class ScrapeEndpoint:
             await send({"type": "http.response.start", "status": 405, "headers": _WRONG_METHOD_HEADERS})
             await send({"type": "http.response.body", "body": _WRONG_METHOD})
             return
-        page = self._exposition.page(_header(scope, b"accept"), _header(scope, b"accept-encoding"))
-        headers = [
-            (b"content-type", page.content_type.encode()),
-            (b"content-length", str(len(page.body)).encode()),
-            *_COMMON_HEADERS,
-        ]
-        if page.content_encoding:
-            headers.append((b"content-encoding", page.content_encoding.encode()))
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        page = self._page(scope["headers"])
+        await send({"type": "http.response.start", "status": 200, "headers": _headers(page)})
         await send({"type": "http.response.body", "body": page.body if scope["method"] == "GET" else b""})
 
+    def at_once(self, headers: Headers) -> tuple[bytes, bytes]:
+        """The answer to a plain GET: a `Shortcut`."""
+        page = self._page(headers)
+        return b"".join([b"%b: %b\r\n" % header for header in _headers(page)]), page.body
 
-def _header(scope: Scope, name: bytes) -> str:
-    """A header that may come in several lines, as one; "" when it is absent."""
-    return ",".join([value.decode("latin-1") for key, value in scope["headers"] if key == name])
+    def _page(self, headers: Headers) -> Page:
+        accept = accept_encoding = b""
+        for name, value in headers:  # each may come in several lines
+            if name == b"accept":
+                accept = accept + b"," + value if accept else value
+            elif name == b"accept-encoding":
+                accept_encoding = accept_encoding + b"," + value if accept_encoding else value
+        return self._exposition.page(accept.decode("latin-1"), accept_encoding.decode("latin-1"))
+
+
+def _headers(page: Page) -> Headers:
+    headers = [
+        (b"content-type", page.content_type.encode()),
+        (b"content-length", str(len(page.body)).encode()),
+        (b"vary", b"Accept, Accept-Encoding"),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+    if page.content_encoding:
+        headers.append((b"content-encoding", page.content_encoding.encode()))
+    return headers

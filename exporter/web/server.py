@@ -9,20 +9,27 @@ import logging
 import socket
 from functools import partial
 from threading import Thread
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import uvicorn
 
-from exporter.web.connections import Crowd, GuardedProtocol, Patience
+from exporter.web.connections import Crowd, Patience
+from exporter.web.shortcut import ShortcutProtocol
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from starlette.types import ASGIApp
+
+    from exporter.web.shortcut import Shortcut
 
 log = logging.getLogger(__name__)
 
 _BACKLOG = 1_024
 _LAST_ANSWERS = 1  # seconds that answers have to end when we stop
 _PATIENCE = Patience()
+_NO_SHORTCUTS: Mapping[bytes, Shortcut] = MappingProxyType({})
 
 
 class CannotListen(OSError):  # noqa: N818 - says what happened
@@ -32,14 +39,22 @@ class CannotListen(OSError):  # noqa: N818 - says what happened
 class WebServer:
     """Serves an ASGI app from `start` to `stop`."""
 
-    def __init__(self, host: str, port: int, *, app: ASGIApp, patience: Patience = _PATIENCE) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        app: ASGIApp,
+        shortcuts: Mapping[bytes, Shortcut] = _NO_SHORTCUTS,
+        patience: Patience = _PATIENCE,
+    ) -> None:
         self._host = host
         self._port = port
         self._socket: socket.socket | None = None
         self._thread: Thread | None = None
         config = uvicorn.Config(
             app,
-            http=partial(GuardedProtocol, crowd=Crowd(patience)),  # type: ignore[arg-type]  # called like the class
+            http=partial(ShortcutProtocol, shortcuts=shortcuts, crowd=Crowd(patience)),  # type: ignore[arg-type]  # called like the class
             loop="auto",
             ws="none",
             lifespan="off",

@@ -18,7 +18,7 @@ from exporter.web.scrape import ScrapeEndpoint
 from exporter.web.status import Status, status_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from jinja2 import Template
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from exporter.metrics.exposition import Exposition
     from exporter.web.health import Readiness, Verdict, Workers
+    from exporter.web.shortcut import Shortcut
 
 _HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff", "referrer-policy": "no-referrer"}
 
@@ -50,6 +51,7 @@ class Site:
         self._sources = sources
         self._prefix = urlsplit(sources.external_url).path.rstrip("/")
         self._scrape = ScrapeEndpoint(sources.exposition)
+        self.shortcuts: Mapping[bytes, Shortcut] = {b"/metrics": self._scrape.at_once}
         self._pages = Starlette(
             routes=[
                 Route("/", self._page),
