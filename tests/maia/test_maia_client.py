@@ -445,7 +445,7 @@ def test_a_429_that_the_deadline_cannot_wait_out_is_given_back_at_once(
     server.answers = [Says(status=429, headers={"Retry-After": "20"}), Says({"results": []})]
     client = connect(clock=clock)
 
-    with client.deadline(15), pytest.raises(RateLimited):
+    with client.deadline(15), pytest.raises(RateLimited, match="HTTP 429"):
         client.list_runs(RunQuery())
     with (
         client.deadline(15),
