@@ -24,10 +24,11 @@ class Patience:
     idle: float = 120.0  # until the next request; longer than scrape intervals, so that connections are reused
     connections: int = 500  # under the usual limit of 1,024 open files
     request_bytes: int = 65_536
+    look_every: float = 1.0  # seconds between two looks at all of them
 
 
 class Crowd:
-    """The connections of one server. Looks at them once a second, as long as there are any."""
+    """The connections of one server. Looks at them now and then, as long as there are any."""
 
     def __init__(self, patience: Patience) -> None:
         self.patience = patience
@@ -41,11 +42,16 @@ class Crowd:
         self._members.add(newcomer)
         if not self._looking:
             self._looking = True
-            newcomer.loop.call_later(1.0, self._look, newcomer.loop)
+            newcomer.loop.call_later(self.patience.look_every, self._look, newcomer.loop)
 
     def leave(self, member: GuardedProtocol) -> None:
         """A connection is gone."""
         self._members.discard(member)
+
+    def send_home(self) -> None:
+        """Drop whoever is still here."""
+        for member in list(self._members):
+            member.drop()
 
     def _look(self, loop: AbstractEventLoop) -> None:
         now = loop.time()
@@ -53,7 +59,7 @@ class Crowd:
             member.drop()
         self._looking = bool(self._members)
         if self._looking:
-            loop.call_later(1.0, self._look, loop)
+            loop.call_later(self.patience.look_every, self._look, loop)
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -61,12 +67,16 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def __init__(self, *, crowd: Crowd, **server: Any) -> None:
         super().__init__(**server)
-        self.answering = False
         self.waiting_since = self.loop.time()
         self.patience = crowd.patience.request
         self._crowd = crowd
         self._receiving = False
         self._received = 0
+
+    @property
+    def answering(self) -> bool:
+        """Whether the app still works at an answer, to the last request or to one before it."""
+        return self.cycle is not None and not self.cycle.response_complete
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn narrows it
         """A client has connected."""
@@ -97,11 +107,6 @@ class GuardedProtocol(HttpToolsProtocol):
             self._receiving = True
             self._wait(self._crowd.patience.request)
 
-    def on_headers_complete(self) -> None:
-        """A request's header is whole: the answer begins."""
-        self.answering = True
-        super().on_headers_complete()
-
     def on_message_complete(self) -> None:
         """A request's last byte."""
         self.request_ended()
@@ -120,7 +125,6 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def answer_ended(self) -> None:
         """From now on we wait for what is left of the request, or for the next one."""
-        self.answering = False
         if not self._receiving:
             self._wait(self._crowd.patience.idle)
 

@@ -5,6 +5,7 @@ Must not handle signals (the main thread does), nor know what it serves.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 from functools import partial
@@ -36,6 +37,20 @@ class CannotListen(OSError):  # noqa: N818 - says what happened
     """The address cannot be had; the text names it, the reason, and what to do."""
 
 
+class _Server(uvicorn.Server):
+    """uvicorn's server, which at its end also drops those who do not read their answers."""
+
+    def __init__(self, config: uvicorn.Config, *, crowd: Crowd) -> None:
+        super().__init__(config)
+        self._crowd = crowd
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End gracefully within uvicorn's time, then anyhow."""
+        await super().shutdown(sockets)
+        self._crowd.send_home()
+        await asyncio.sleep(0)  # so that the loop hears of it before it is closed
+
+
 class WebServer:
     """Serves an ASGI app from `start` to `stop`."""
 
@@ -52,9 +67,10 @@ class WebServer:
         self._port = port
         self._socket: socket.socket | None = None
         self._thread: Thread | None = None
+        crowd = Crowd(patience)
         config = uvicorn.Config(
             app,
-            http=partial(ShortcutProtocol, shortcuts=shortcuts, crowd=Crowd(patience)),  # type: ignore[arg-type]  # called like the class
+            http=partial(ShortcutProtocol, shortcuts=shortcuts, crowd=crowd),  # type: ignore[arg-type]  # called like the class
             loop="auto",
             ws="none",
             lifespan="off",
@@ -65,15 +81,15 @@ class WebServer:
             log_config=None,
             log_level="error",  # uvicorn warns about every malformed request: anybody could fill the log
             backlog=_BACKLOG,
-            timeout_keep_alive=int(patience.idle),
+            timeout_keep_alive=int(patience.idle) + 1,  # the crowd ends idle connections before that
             timeout_graceful_shutdown=_LAST_ANSWERS,
         )
-        self._server = uvicorn.Server(config)
+        self._server = _Server(config, crowd=crowd)
 
     def start(self) -> None:
         """Bind and serve; from now on connections are accepted. Raises CannotListen before anything has begun."""
         self._socket = _bound(self._host, self._port)
-        self._thread = Thread(target=self._serve, name="web", daemon=True)
+        self._thread = Thread(target=self._serve, args=(self._socket,), name="web", daemon=True)
         self._thread.start()
 
     def stop(self, timeout: float = 2.0) -> None:
@@ -97,11 +113,13 @@ class WebServer:
             return self._port
         return int(self._socket.getsockname()[1])
 
-    def _serve(self) -> None:
+    def _serve(self, bound: socket.socket) -> None:
         try:
-            self._server.run(sockets=[self._socket] if self._socket else None)
+            self._server.run(sockets=[bound])
         except Exception:  # the end of a thread's road: whoever asks `alive` acts on it
             log.exception("the web server has failed")
+        finally:
+            bound.close()
 
 
 def _bound(host: str, port: int) -> socket.socket:
