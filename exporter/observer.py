@@ -86,9 +86,13 @@ class Observer:
 
     def page(self, sweep: Sweep) -> RunPage:
         """The next page of a sweep. A refused token is an error of the class Refused or NotFound."""
+        return self.page_after(sweep, sweep.token)
+
+    def page_after(self, sweep: Sweep, token: str | None) -> RunPage:
+        """The page of a sweep that `token` names."""
         statuses = FORBIDDEN_ONLY if sweep.origin is Origin.FORBIDDEN else ()
         query = RunQuery(statuses=statuses, started_after=sweep.started_after, started_before=sweep.started_before)
-        return self._client.list_runs(query, sweep.token)
+        return self._client.list_runs(query, token)
 
     def _recent(self, cursor: Cursor, server_now: datetime) -> tuple[list[Run], Sweep | None]:
         after = reads.recent_after(cursor, server_now, lookback=self._lookback)
@@ -113,7 +117,7 @@ class Observer:
         else:
             return None
         starts = [run.started_at for run in runs if run.started_at is not None]
-        return Sweep(origin=origin, started_after=after, started_before=min(starts, default=None), token=page.more)
+        return Sweep(origin=origin, started_after=after, token=page.more, oldest_read=min(starts, default=None))
 
     def _unfinished(self) -> list[Run]:
         """All RUNNING and CANCELLING runs, one list a status group."""

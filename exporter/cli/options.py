@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
-from exporter import __version__
+from exporter.access import api_settings
 from exporter.clock import SystemClock
 from exporter.config.errors import ConfigError
 from exporter.config.load import from_environment, load
 from exporter.logs import configure
 from exporter.maia.client import MaiaClient
-from exporter.maia.settings import MaiaSettings as ApiSettings
 from exporter.maia.watcher import ClientWatcher, SilentWatcher
 
 if TYPE_CHECKING:
@@ -108,17 +107,11 @@ def api_client(
     clock: Clock | None = None,
 ) -> MaiaClient:
     """A client of the account that [maia] describes."""
-    settings = ApiSettings(
-        api_url=maia.api_url,
-        token_url=maia.token_url,
-        client_id=maia.client_id,
-        client_secret=maia.client_secret.get_secret_value(),
-        requests_per_minute=maia.requests_per_minute,
-        request_timeout=maia.request_timeout.total_seconds(),
-        version=__version__,
-    )
     return MaiaClient(
-        settings, clock=clock or SystemClock(), stop=stop or threading.Event(), watcher=watcher or SilentWatcher()
+        api_settings(maia),
+        clock=clock or SystemClock(),
+        stop=stop or threading.Event(),
+        watcher=watcher or SilentWatcher(),
     )
 
 

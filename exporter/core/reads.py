@@ -113,16 +113,21 @@ def after_page(
         swept_at = server_now if sweep.origin is Origin.FORBIDDEN else cursor.forbidden_swept_at
         return replace(cursor, sweeps=others, forbidden_swept_at=swept_at)
     starts = [run.started_at for run in runs if run.started_at is not None]
-    before = sweep.started_before
-    if starts and sweep.origin is not Origin.FORBIDDEN:  # undated rows sort anywhere: only the token knows the place
-        before = min(starts) if before is None else min(before, *starts)
-    moved = replace(sweep, token=more, started_before=before, escaped=sweep.escaped + escaped)
+    if sweep.oldest_read is not None:
+        starts.append(sweep.oldest_read)
+    moved = replace(sweep, token=more, oldest_read=min(starts, default=None), escaped=sweep.escaped + escaped)
     return replace(cursor, sweeps=(moved, *others))
 
 
 def without_token(cursor: Cursor, sweep: Sweep) -> Cursor:
-    """The cursor after the API has refused the sweep's token: it goes on from the oldest start it has read."""
-    sweeps = tuple(replace(sweep, token=None) if other == sweep else other for other in cursor.sweeps)
+    """The cursor after the API has refused the sweep's token: it goes on from the oldest start it has read.
+
+    FORBIDDEN runs may be undated and sort anywhere, so that only the token knows the place: they are read again.
+    """
+    again = replace(sweep, token=None, oldest_read=None)
+    if sweep.origin is not Origin.FORBIDDEN:
+        again = replace(again, started_before=sweep.oldest_read or sweep.started_before)
+    sweeps = tuple(again if other == sweep else other for other in cursor.sweeps)
     return replace(cursor, sweeps=sweeps)
 
 

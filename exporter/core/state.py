@@ -119,8 +119,9 @@ class Sweep:
 
     origin: Origin
     started_after: datetime | None = None
-    started_before: datetime | None = None  # moves down with every page, so that a restart goes on from here
-    token: str | None = None  # the API's own place in the list; given up when the API refuses it
+    started_before: datetime | None = None
+    token: str | None = None  # the API's own place in the list of just these filters; given up when it is refused
+    oldest_read: datetime | None = None  # from where a list with other filters goes on then
     escaped: int = 0  # runs it found that no poll had seen
 
 

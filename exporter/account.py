@@ -1,0 +1,116 @@
+"""Holds the state of the account: what is committed is what is held, and what is held is what is shown.
+
+The poller's thread alone changes it. Must not read the API or decide what a change means.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from exporter.core.model import PipelineKey
+from exporter.core.scope import begin_scope, covers, rescope, watched_since
+from exporter.core.state import Change, State
+from exporter.metrics.snapshot import Snapshot
+from exporter.store import record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+    from datetime import datetime, timedelta
+
+    from sqlalchemy import Connection
+
+    from exporter.config.root import Config
+    from exporter.core.globs import Scope
+    from exporter.core.model import Run
+    from exporter.metrics.exposition import Exposition
+    from exporter.store.database import Database
+
+
+class Account:
+    """One account's `State`, kept in `database`; without one (`once`) it is forgotten at the end."""
+
+    def __init__(self, database: Database | None, exposition: Exposition, config: Config) -> None:
+        self.database = database
+        self.scope: Scope = config.poll.scope
+        self.bucket_bounds = config.metrics.duration_buckets
+        self._max_pipelines = config.metrics.max_pipelines
+        self._lookback: timedelta = config.poll.lookback
+        self._exposition = exposition
+        self.state = State()
+
+    def load(self) -> None:
+        """Take up the record and show what of it is in scope. Raises StoreError."""
+        if self.database is not None:
+            with self.database.reading() as connection:
+                self.state = record.load(connection)
+        self.publish()
+
+    @property
+    def known(self) -> bool:
+        """Whether the record holds a good poll, of this process or an earlier one."""
+        return self.state.cursor.polled_at is not None
+
+    def enter_scope(self, server_now: datetime) -> None:
+        """Begin the config's scope where it is not the record's already; what has left it is let go."""
+        cursor = begin_scope(self.state.cursor, self.scope, server_now, lookback=self._lookback)
+        begun = cursor is not self.state.cursor
+        outside = any(not self.covers(key) for key in self.state.pipelines)
+        if not begun and not outside:
+            return
+        state, change = rescope(replace(self.state, cursor=cursor))
+        self.commit(state, change)
+
+    def settled(self, run_ids: Collection[str]) -> frozenset[str]:
+        """Those of `run_ids` that are recorded as finished. Raises StoreError."""
+        if self.database is None or not run_ids:
+            return frozenset()
+        with self.database.reading() as connection:
+            return record.settled(connection, run_ids)
+
+    def commit(self, state: State, change: Change, also: Callable[[Connection], None] | None = None) -> None:
+        """Write `change` (and what `also` adds) in one transaction, then hold `state`. Raises StoreError; then not."""
+        if self.database is not None and (change or also is not None):
+            with self.database.transaction() as connection:
+                record.write(connection, change)
+                if also is not None:
+                    also(connection)
+        self.state = state
+
+    def learn_names(self, names: Mapping[str, str]) -> None:
+        """Take over new and changed project names."""
+        known = self.state.project_names
+        new = {project_id: name for project_id, name in names.items() if known.get(project_id) != name}
+        if not new:
+            return
+        state = replace(self.state, project_names={**known, **new})
+        self.commit(state, Change(project_names=new))
+
+    def covers(self, key: PipelineKey) -> bool:
+        """Whether a pipeline is in the config's scope."""
+        return covers(self.scope, key, self.state.project_names)
+
+    def covers_name(self, project_id: str, environment_name: str, pipeline_name: str) -> bool:
+        """Whether a published pipeline is in the config's scope."""
+        return self.covers(PipelineKey(project_id, environment_name, pipeline_name))
+
+    def in_scope(self, run: Run) -> bool:
+        """Whether a run's pipeline is in the config's scope."""
+        return self.covers(run.pipeline)
+
+    def watched_since(self, key: PipelineKey) -> datetime:
+        """Since when a pipeline in scope has been watched."""
+        return watched_since(self.state.cursor, key, self.state.project_names)
+
+    def publish(self) -> None:
+        """Show what is held."""
+        state = self.state
+        scopes = state.cursor.scopes
+        if scopes and scopes[-1].scope != self.scope:
+            # The scope has just been changed and the API not yet been asked: show what both have.
+            pipelines = {key: pipeline for key, pipeline in state.pipelines.items() if self.covers(key)}
+            unfinished = {key: kept for key, kept in state.unfinished.items() if self.in_scope(kept.run)}
+            state = replace(state, pipelines=pipelines, unfinished=unfinished)
+        self._exposition.publish(
+            Snapshot(state=state, max_pipelines=self._max_pipelines, bucket_bounds=self.bucket_bounds)
+        )

@@ -1,0 +1,39 @@
+"""`maia-exporter run`: the service."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from exporter.app import App, hold_signals, serve
+from exporter.cli.options import common_options, fail, read_config
+from exporter.store.errors import StoreError
+from exporter.web.server import CannotListen
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+
+@click.command()
+@common_options
+def run(config_path: Path | None) -> None:
+    """Watch the account: poll it, keep the record, serve metrics, tell people.
+
+    \b
+    Example: maia-exporter run --config config.toml
+    """
+    config = read_config(config_path)
+    for warning in config.warnings():
+        log.warning(warning)
+    hold_signals()
+    try:
+        app = App(config)
+        app.start()
+    except (StoreError, CannotListen) as error:
+        fail(str(error))
+    sys.exit(serve(app))

@@ -1,0 +1,140 @@
+"""What the poller and its chores share: the API, the account, and how a step is made durable and told.
+
+Must not decide when anything is read.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from exporter.core.events import Event, RunFinished, RunsPossiblyMissed, RunStarted, RunVanished
+from exporter.core.globs import is_everything
+from exporter.core.model import FAILURE_STATUSES
+from exporter.maia.errors import MaiaError, Stopped
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Iterable
+    from datetime import datetime
+
+    from sqlalchemy import Connection
+
+    from exporter.account import Account
+    from exporter.clock import Clock
+    from exporter.core.model import Run
+    from exporter.core.state import RunRecord, State
+    from exporter.core.tracker import Step
+    from exporter.discovery import Discovery
+    from exporter.maia.client import MaiaClient
+    from exporter.metrics.self_metrics import SelfMetrics
+    from exporter.observer import Observer
+    from exporter.store.errors import StoreError
+    from exporter.web.health import Readiness
+
+log = logging.getLogger(__name__)
+
+
+class Follower(Protocol):
+    """What follows from a step: alerts, limits. Asked inside the step's transaction, told after it."""
+
+    def decide(self, before: State, step: Step, connection: Connection, *, server_now: datetime) -> None:
+        """Write what follows, in the same transaction as what was found."""
+
+    def act(self, step: Step, *, server_now: datetime) -> None:
+        """Do what was decided. May raise MaiaError and StoreError: the next poll goes on from what is written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """What the poller and its chores work with."""
+
+    client: MaiaClient
+    account: Account
+    observer: Observer
+    discovery: Discovery
+    ours: SelfMetrics
+    readiness: Readiness
+    clock: Clock
+    stop: threading.Event
+    followers: tuple[Follower, ...] = ()
+
+    def in_scope(self, run: Run) -> bool:
+        """Whether a run is in the config's scope; an unknown project is looked up first."""
+        if run.pipeline.project_id not in self.account.state.project_names:
+            self._or_by_id(lambda: self.discovery.look_up(run.pipeline.project_id))
+        return self.account.in_scope(run)
+
+    def list_projects(self) -> None:
+        """Learn the projects' names."""
+        self._or_by_id(self.discovery.list_projects)
+
+    def _or_by_id(self, ask: Callable[[], None]) -> None:
+        """Ask for names. Where the scope does not need them, their absence is no reason to know nothing."""
+        try:
+            ask()
+        except Stopped:
+            raise
+        except MaiaError as error:
+            if not any(is_everything(pattern) for pattern in self.account.scope.projects):
+                raise
+            log.warning("Project names cannot be had now, so new projects show their ids: %s", error)
+        self.account.learn_names(self.discovery.names)
+
+    def commit(self, step: Step, *, server_now: datetime) -> None:
+        """Make a step durable together with what follows from it, then hold it. Raises StoreError."""
+        before = self.account.state
+
+        def also(connection: Connection) -> None:
+            for follower in self.followers:
+                follower.decide(before, step, connection, server_now=server_now)
+
+        self.account.commit(step.state, step.change, also)
+        self.ours.store_committed(self.clock.now())
+        self.readiness.store_works()
+        tell(step.events)
+
+    def store_failed(self, error: StoreError) -> None:
+        """The record could not be read or written: nothing has moved, and it is tried again."""
+        self.ours.store_failed()
+        self.readiness.store_failed(str(error))
+
+    def show_projects(self, refused: frozenset[str] = frozenset()) -> None:
+        """Say which projects let us in; `refused` are those whose runs could not be read."""
+        state = self.account.state
+        projects = {key.project_id for key in state.pipelines} | self.discovery.answered.keys()
+        answered = {
+            project_id: self.discovery.answered.get(project_id, True) and project_id not in refused
+            for project_id in projects
+            if project_id
+        }
+        self.ours.projects_answered(answered, names=state.project_names)
+
+
+def tell(events: Iterable[Event]) -> None:
+    """One line a fact."""
+    for event in events:
+        if isinstance(event, RunStarted):
+            log.info("run started", extra=_facts(event.record))
+        elif isinstance(event, RunFinished):
+            level = logging.WARNING if event.record.run.status in FAILURE_STATUSES else logging.INFO
+            log.log(level, "run finished", extra=_facts(event.record))
+        elif isinstance(event, RunVanished):
+            log.warning("run vanished: the API no longer knows it", extra=_facts(event.record))
+        elif isinstance(event, RunsPossiblyMissed):
+            log.error(
+                "Runs may have been missed: the last good poll is older than [poll] lookback.",
+                extra={"since": event.since.isoformat(), "until": event.until.isoformat()},
+            )
+
+
+def _facts(record: RunRecord) -> dict[str, object]:
+    run = record.run
+    return {
+        "status": run.status_text,
+        "pipeline": run.pipeline.pipeline_name,
+        "environment": run.pipeline.environment_name,
+        "run_id": run.run_id,
+        "seconds": round(run.duration_seconds, 1),
+    }
