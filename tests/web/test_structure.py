@@ -7,7 +7,8 @@ OUTSIDE = ("exporter.maia", "exporter.store", "exporter.observer", "exporter.pol
 
 
 def test_what_answers_a_scrape_does_not_know_the_api_or_the_store():
-    code = "import sys, exporter.metrics.exposition, exporter.metrics.self_metrics, exporter.web.server, exporter.web.site; print(*sys.modules, sep='\\n')"
+    modules = "exporter.metrics.exposition, exporter.metrics.self_metrics, exporter.web.server, exporter.web.site"
+    code = f"import sys, {modules}; print(*sys.modules, sep='\\n')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
     assert {"exporter.metrics.exposition", "exporter.web.scrape"} <= loaded
