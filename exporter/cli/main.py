@@ -22,6 +22,9 @@ _COMMANDS = {
     "check": ("exporter.cli.check", "check"),
     "simulate": ("exporter.cli.simulate", "simulate"),
     "demo": ("exporter.cli.demo", "demo"),
+    "projects": ("exporter.cli.guide.lists", "projects"),
+    "environments": ("exporter.cli.guide.lists", "environments"),
+    "pipelines": ("exporter.cli.guide.lists", "pipelines"),
 }
 """Command -> module and object. Loading all of them would cost every call a second."""
 
