@@ -131,10 +131,10 @@ def tell(events: Iterable[Event]) -> None:
 
 def _facts(record: RunRecord) -> dict[str, object]:
     run = record.run
-    return {
+    facts: dict[str, object] = {
         "status": run.status_text,
         "pipeline": run.pipeline.pipeline_name,
         "environment": run.pipeline.environment_name,
         "run_id": run.run_id,
-        "seconds": round(run.duration_seconds, 1),
     }
+    return {**facts, "seconds": round(run.duration_seconds, 1)} if run.finished else facts

@@ -11,8 +11,8 @@ import sys
 import time
 from typing import Literal
 
-SECRETIVE = ("apprise", "urllib3", "requests", "httpx", "httpcore", "alembic", "sqlalchemy")
-"""Libraries whose DEBUG lines carry webhooks, headers or statements."""
+SECRETIVE = ("apprise", "urllib3", "requests", "httpx", "httpcore", "alembic", "sqlalchemy", "uvicorn")
+"""Libraries whose lines carry webhooks, headers or statements, or say what we say better."""
 
 _PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
