@@ -1,61 +1,62 @@
-"""Opens the database and hands out transactions; everything else in `exporter.store` takes a connection.
+"""Opens the store and hands out transactions; everything else in `exporter.store` takes a connection.
 
-SQLite runs with WAL and `synchronous=FULL`, and an OS lock lets in one service at a time (commands may look in beside
-it). Must not know what the tables mean.
+An error never spoils the object: the next transaction starts on fresh connections, so that it works again as soon as
+the cause is gone. Must not know what the tables mean.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
-import socket
-import stat
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Self
 
-from sqlalchemy import Connection, create_engine, event, inspect, text
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
-from exporter.store.errors import StoreLocked, StoreNewer, StoreUnavailable, mapped
+from exporter.store.engine import engine_for, reading_options
+from exporter.store.errors import StoreError, StoreUnavailable, from_system, mapped, place_of
+from exporter.store.lock import ServiceLock
+from exporter.store.upgrade import needs_upgrade, outdated, upgrade
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
-    from typing import Self
 
-    from sqlalchemy.engine import Engine
+    from sqlalchemy import Connection
+    from sqlalchemy.engine import URL
 
-HEAD = "0001"
-"""The newest version in `migrations/versions`."""
-
-_BUSY_SECONDS = 5.0
+_OPEN, _READ, _WRITE = "open the record", "read the record", "write the record"
 
 
 class Database:
-    """One store; safe for several threads, each transaction on a connection of its own."""
+    """One store, for any number of threads: each transaction has a connection of its own."""
 
     def __init__(self, url: URL) -> None:
-        self._url = url
-        self.place = url.render_as_string(hide_password=True)
-        self._path = Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
-        self._engine = _engine(url)
-        self._lock: int | None = None
-        self._file: tuple[int, int] | None = None  # device and inode of the SQLite file we opened
+        self.place = place_of(url)
+        """Where it is, for people; without password."""
+        self._engine = engine_for(url)
+        self._file = _file_of(url)
+        self._lock: ServiceLock | None = None
+        self._identity: tuple[int, int] | None = None  # the file we opened, whatever has its name later
 
     @classmethod
     def open(cls, url: str, *, exclusive: bool, now: datetime | None = None) -> Self:
-        """Open and, where needed, create or migrate the schema.
+        """Open the store at a SQLAlchemy URL.
 
-        `exclusive` is for the service: a second one raises StoreLocked, which names the first (`now` is written down
-        for it). Raises StoreNewer, StoreCorrupt, StoreUnavailable.
+        `exclusive` is for the service: it makes the store or brings its schema up to date, and on SQLite lets no
+        second service in (`now` is written down for that one to show). Without it, a command looks in beside the
+        service. Raises StoreLocked, StoreNewer, StoreCorrupt, StoreUnavailable.
         """
-        database = cls(make_url(url))
         try:
-            if exclusive:
-                database._lock_out_others(now)
-            database._migrate(create=exclusive)
-            database._file = database._identity()
+            address = make_url(url)
+        except ArgumentError:
+            raise StoreError(f"{_OPEN}: [store] url is no SQLAlchemy URL") from None  # the cause would quote it
+        database = cls(address)
+        try:
+            if exclusive and database._file is not None:
+                database._lock = ServiceLock.take(database._file, now=now)
+            database._prepare(may_upgrade=exclusive)
         except BaseException:
             database.close()
             raise
@@ -63,125 +64,69 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """One write transaction: all of it is durable when the block has ended, or none of it."""
-        with mapped(self.place, "write the record"):
-            self._require_same_file()
-            with self._engine.begin() as connection:
-                yield connection
+        """One write transaction: when the block has ended all of it is on the disk; when it raises, none of it.
+
+        After a StoreError at the very end a commit may yet have happened (a connection to PostgreSQL that broke):
+        whoever keeps state in memory loads it again before going on.
+        """
+        with self._speaking(_WRITE), self._engine.begin() as connection:
+            yield connection
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A look at one consistent state; writes nothing."""
-        with mapped(self.place, "read the record"):
-            self._require_same_file()
-            with self._engine.connect().execution_options(reading=True) as connection:
-                yield connection
+        with self._speaking(_READ), self._engine.connect() as connection:
+            yield connection.execution_options(**reading_options(self._engine))
 
     def close(self) -> None:
         """Close all connections and let others in."""
         self._engine.dispose()
         if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+            self._lock.release()
 
-    # How
+    def _prepare(self, *, may_upgrade: bool) -> None:
+        """Check the schema, or bring it up to date."""
+        if self._needs_upgrade():
+            if not may_upgrade:
+                raise outdated(self.place)
+            with self.transaction() as connection:
+                upgrade(connection)
+        self._identity = self._present_identity(_OPEN)
 
-    def _lock_out_others(self, now: datetime | None) -> None:
-        if self._path is None:
-            return
-        lock_path = self._path.with_name(self._path.name + ".lock")
-        with mapped(self.place, "open the record"):
-            handle = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            holder = os.read(handle, 200).decode(errors="replace").strip() or "another process"
-            os.close(handle)
-            raise StoreLocked(
-                f"open the record: {self.place}: {holder} is using it; "
-                "stop that service, or give this one another [store] url"
-            ) from error
-        self._lock = handle
-        since = f", since {now:%Y-%m-%dT%H:%M:%SZ}" if now else ""
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, f"maia-exporter (pid {os.getpid()} on {socket.gethostname()}{since})\n".encode(), 0)
+    def _needs_upgrade(self) -> bool:
+        if self._file is not None and self._present_identity(_OPEN) is None:
+            return True  # to look into it would make it
+        with self.reading() as connection:
+            return needs_upgrade(connection, self.place)
 
-    def _migrate(self, *, create: bool) -> None:
-        with mapped(self.place, "open the record"):
-            if self._path is not None and not create and not self._path.exists():
-                raise StoreUnavailable(f"open the record: {self.place}: no such file; has the service run with it?")
-            with self._engine.connect() as connection:
-                version = _version(connection)
-            if version == HEAD:
-                return
-            if version is not None and version > HEAD:
-                raise StoreNewer(
-                    f"open the record: {self.place}: written by a later version (schema {version}, this one knows "
-                    f"{HEAD}); run that version, or name another [store] url"
-                )
-            if not create:
-                raise StoreUnavailable(
-                    f"open the record: {self.place}: schema {version or 'none'}, this version needs {HEAD}; "
-                    "start the service once, it brings the record up to date"
-                )
-            self._upgrade()
-
-    def _upgrade(self) -> None:
-        from alembic import command  # costs a quarter of a second: only when there is something to migrate
-        from alembic.config import Config
-
-        config = Config()
-        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-        with self._engine.begin() as connection:
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-
-    def _identity(self) -> tuple[int, int] | None:
-        if self._path is None:
-            return None
-        status = os.stat(self._path)
-        return (status.st_dev, status.st_ino) if stat.S_ISREG(status.st_mode) else None
-
-    def _require_same_file(self) -> None:
-        """A file that was removed or replaced would take our writes to nowhere."""
-        if self._file is None:
-            return
-        try:
-            same = self._identity() == self._file
-        except FileNotFoundError:
-            same = False
-        if not same:
+    @contextmanager
+    def _speaking(self, tried: str) -> Iterator[None]:
+        """Errors become ours, and leave no connection behind that remembers them."""
+        if self._identity is not None and self._present_identity(tried) != self._identity:
             raise StoreUnavailable(
-                f"write the record: {self.place}: the file was removed or replaced while in use; "
-                "put it back, or restart to begin a new record"
+                f"{tried}: {self.place}: the file was removed or replaced while in use; put it back, "
+                "or stop the service, remove what is left of it (-wal, -shm), and start it again"
             )
+        try:
+            with mapped(self.place, tried):
+                yield
+        except StoreError:
+            self._engine.dispose()
+            raise
+
+    def _present_identity(self, tried: str) -> tuple[int, int] | None:
+        """Device and inode of what has the file's name now; None when nothing has, or for a server."""
+        if self._file is None:
+            return None
+        try:
+            status = os.stat(self._file)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise from_system(self.place, tried, error) from error
+        return status.st_dev, status.st_ino
 
 
-def _version(connection: Connection) -> str | None:
-    if not inspect(connection).has_table("alembic_version"):
-        return None
-    found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-    return found
-
-
-def _engine(url: URL) -> Engine:
-    if url.get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True, hide_parameters=True)
-    engine = create_engine(url, connect_args={"timeout": _BUSY_SECONDS}, hide_parameters=True)
-    event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _prepare_sqlite(connection: Any, _: object) -> None:
-    connection.isolation_level = None  # the driver's own BEGIN comes late and never for reads: we say it ourselves
-    cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "journal_size_limit=67108864"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    reading = connection.get_execution_options().get("reading", False)
-    # IMMEDIATE: two writers wait for each other at the start instead of failing in the middle.
-    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+def _file_of(url: URL) -> Path | None:
+    """The SQLite file, whatever links lead to it: two names of one file share one lock."""
+    return Path(os.path.realpath(url.database)) if url.get_backend_name() == "sqlite" and url.database else None

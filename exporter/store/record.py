@@ -1,44 +1,49 @@
 """Reads and writes what `exporter.core.state` holds. Every function works on the caller's connection.
 
-Must not begin or end transactions, nor decide what a run's change means; a finished run is final.
+Must not begin or end transactions, nor decide what a run's change means. A finished run is final here too.
 """
 
 from __future__ import annotations
 
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import BindParameter, Table, bindparam, delete, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import BindParameter, bindparam, delete, or_, select
 
-from exporter.core.model import PipelineKey, Run, Status, Trigger
-from exporter.core.state import Change, Cursor, PipelineState, RunRecord, State
-from exporter.store import schema
+from exporter.core.state import Change, Cursor, State
+from exporter.store import rows, schema
+from exporter.store.errors import damaged, place_of
+from exporter.store.upsert import Upsert
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
     from datetime import datetime
 
-    from sqlalchemy import Connection, Row
-    from sqlalchemy.sql import Executable
+    from sqlalchemy import Connection, Table
 
-CURSOR = "reading"
-_IDS_AT_ONCE = 500
+    from exporter.core.model import PipelineKey
+    from exporter.core.state import RunRecord
 
-_RUN = schema.run.c
-_PIPELINE_KEY = ("project_id", "environment_name", "pipeline_name")
-_pipeline_state = msgspec.json.Decoder(PipelineState, strict=False)
-_cursor = msgspec.json.Decoder(Cursor, strict=False)
+_READING = "reading"  # the name of the cursor's row
+_IDS_AT_ONCE = 500  # databases limit the parameters of one statement
 
 
 def load(connection: Connection) -> State:
-    """All that is kept in memory: pipelines, unfinished runs, names, and how far the account has been read."""
-    pipelines = [_pipeline_state.decode(row.state) for row in connection.execute(_ALL_PIPELINES)]
-    kept = connection.execute(_READ_CURSOR, {"name": CURSOR}).scalar()
+    """All that is kept in memory: pipelines, unfinished runs, names, and how far the account has been read.
+
+    Raises StoreCorrupt when a row is not what we wrote.
+    """
+    try:
+        pipelines = [rows.pipeline_state(text) for text in connection.execute(_PIPELINES).scalars()]
+        text = connection.execute(_CURSOR, {"name": _READING}).scalar()
+        cursor = Cursor() if text is None else rows.cursor(text)
+    except msgspec.DecodeError as error:
+        raise damaged(
+            place_of(connection.engine.url), "read the record", f"a row holds what we never wrote ({error})"
+        ) from error
     return State(
-        cursor=_cursor.decode(kept) if kept else Cursor(),
-        unfinished={row.run_id: _record(row) for row in connection.execute(_UNFINISHED)},
+        cursor=cursor,
+        unfinished={row.run_id: rows.run_record(row) for row in connection.execute(_UNFINISHED)},
         pipelines={pipeline.key: pipeline for pipeline in pipelines},
         project_names={row.project_id: row.name for row in connection.execute(_PROJECTS)},
     )
@@ -46,129 +51,72 @@ def load(connection: Connection) -> State:
 
 def write(connection: Connection, change: Change) -> None:
     """Write a step's rows. Writing the same change again changes nothing."""
-    if change.runs:
-        connection.execute(_for(connection, _UPSERT_RUN), [_run_row(record) for record in change.runs])
+    _UPSERT_RUNS(connection, [rows.run_row(record) for record in change.runs])
+    _UPSERT_PIPELINES(connection, [rows.pipeline_row(state) for state in change.pipelines])
+    _UPSERT_PROJECTS(connection, list(change.project_names.items()))
+    if change.cursor is not None:
+        _UPSERT_CURSOR(connection, [(_READING, rows.cursor_text(change.cursor))])
     if change.forgotten_runs:
         connection.execute(_FORGET_RUN, [{"id": run_id} for run_id in change.forgotten_runs])
-    if change.pipelines:
-        connection.execute(_for(connection, _UPSERT_PIPELINE), [_pipeline_row(state) for state in change.pipelines])
     if change.pruned_pipelines:
-        connection.execute(_DELETE_PIPELINE, [_key_row(key) for key in change.pruned_pipelines])
-    if change.project_names:
-        rows = [{"project_id": project_id, "name": name} for project_id, name in change.project_names.items()]
-        connection.execute(_for(connection, _UPSERT_PROJECT), rows)
-    if change.cursor is not None:
-        value = msgspec.json.encode(change.cursor).decode()
-        connection.execute(_for(connection, _UPSERT_CURSOR), {"name": CURSOR, "value": value})
+        connection.execute(_DELETE_PIPELINE, [_of(key) for key in change.pruned_pipelines])
 
 
 def settled(connection: Connection, run_ids: Collection[str]) -> frozenset[str]:
     """Those of `run_ids` that are recorded as finished."""
     found: set[str] = set()
-    for some in _in_chunks(run_ids):
-        found.update(connection.execute(_SETTLED, {"ids": some}).scalars())
+    for ids in _in_chunks(run_ids):
+        found.update(connection.execute(_SETTLED, {"ids": ids}).scalars())
     return frozenset(found)
 
 
 def find(connection: Connection, run_id: str) -> RunRecord | None:
     """One run, or None when it is not recorded."""
     row = connection.execute(_FIND, {"id": run_id}).one_or_none()
-    return None if row is None else _record(row)
+    return None if row is None else rows.run_record(row)
 
 
-def newest_finished(connection: Connection, *, limit: int, statuses: Collection[Status] = ()) -> list[RunRecord]:
-    """The runs that finished last, newest first; with `statuses` only those."""
-    query = select(schema.run).where(_RUN.finished_seen_at.is_not(None)).order_by(_RUN.ended_at.desc()).limit(limit)
-    if statuses:
-        query = query.where(_RUN.status.in_([status.value for status in statuses]))
-    return [_record(row) for row in connection.execute(query)]
+def newest_finished(connection: Connection, *, limit: int) -> list[RunRecord]:
+    """The runs that finished last (by end, else start, else first seen), newest first."""
+    return [rows.run_record(row) for row in connection.execute(_NEWEST_FINISHED, {"limit": limit})]
+
+
+def newest_failures(connection: Connection, *, limit: int) -> list[RunRecord]:
+    """The FAILED and FORBIDDEN runs that finished last, newest first."""
+    return [rows.run_record(row) for row in connection.execute(_NEWEST_FAILURES, {"limit": limit})]
 
 
 def runs_of(connection: Connection, key: PipelineKey, *, limit: int) -> list[RunRecord]:
-    """The newest runs of one pipeline, newest first."""
-    rows = connection.execute(_RUNS_OF, {**_key_row(key), "limit": limit})
-    return [_record(row) for row in rows]
+    """The newest runs of one pipeline, finished or not, newest first."""
+    return [rows.run_record(row) for row in connection.execute(_RUNS_OF, {**_of(key), "limit": limit})]
 
 
 def prune(connection: Connection, *, before: datetime, keep: Collection[str], limit: int) -> int:
-    """Delete at most `limit` finished or vanished runs that ended before `before` and are not in `keep`; how many."""
-    rows = connection.execute(_PRUNABLE, {"before": before, "limit": limit + len(keep)}).scalars()
-    gone = [run_id for run_id in rows if run_id not in keep][:limit]
-    for some in _in_chunks(gone):
+    """Delete at most `limit` runs that ended (else started, else were first seen) before `before`, oldest first.
+
+    Never one that is still followed or in `keep`. Returns how many: fewer than `limit` means that none is left.
+    """
+    oldest = connection.execute(_PRUNABLE, {"before": before, "limit": limit + len(keep)}).scalars()
+    ids = [run_id for run_id in oldest if run_id not in keep][:limit]
+    for some in _in_chunks(ids):
         connection.execute(_DELETE_RUNS, {"ids": some})
-    return len(gone)
+    return len(ids)
 
 
-# Rows
+def _of(key: PipelineKey) -> dict[str, str]:
+    """Parameters of `_is_of`."""
+    return {"project": key.project_id, "environment": key.environment_name, "pipeline": key.pipeline_name}
 
 
-def _run_row(record: RunRecord) -> dict[str, Any]:
-    run = record.run
-    return {
-        "run_id": run.run_id,
-        "project_id": run.pipeline.project_id,
-        "environment_name": run.pipeline.environment_name,
-        "pipeline_name": run.pipeline.pipeline_name,
-        "pipeline_type": run.pipeline_type,
-        "status": run.status.value,
-        "status_text": run.status_text,
-        "run_trigger": run.trigger.value,
-        "run_user": run.user,
-        "schedule_id": run.schedule_id,
-        "started_at": run.started_at,
-        "finished_at": run.finished_at,
-        "message": run.message,
-        "first_seen_at": record.first_seen_at,
-        "finished_seen_at": record.finished_seen_at,
-        "cancelling_since": record.cancelling_since,
-        "missing_since": record.missing_since,
-        "vanished_at": record.vanished_at,
-        "history": record.history,
-        "ended_at": run.finished_at or run.started_at or record.first_seen_at,
-    }
-
-
-def _record(row: Row[Any]) -> RunRecord:
-    return RunRecord(
-        run=Run(
-            run_id=row.run_id,
-            pipeline=PipelineKey(row.project_id, row.environment_name, row.pipeline_name),
-            status=Status(row.status),
-            status_text=row.status_text,
-            trigger=Trigger(row.run_trigger),
-            pipeline_type=row.pipeline_type,
-            user=row.run_user,
-            schedule_id=row.schedule_id,
-            started_at=row.started_at,
-            finished_at=row.finished_at,
-            message=row.message,
-        ),
-        first_seen_at=row.first_seen_at,
-        finished_seen_at=row.finished_seen_at,
-        cancelling_since=row.cancelling_since,
-        missing_since=row.missing_since,
-        vanished_at=row.vanished_at,
-        history=bool(row.history),
+def _is_of(table: Table) -> Any:
+    return (
+        (table.c.project_id == bindparam("project"))
+        & (table.c.environment_name == bindparam("environment"))
+        & (table.c.pipeline_name == bindparam("pipeline"))
     )
 
 
-def _pipeline_row(state: PipelineState) -> dict[str, Any]:
-    return {
-        **dict(zip(_PIPELINE_KEY, _key_of(state.key), strict=True)),
-        "last_success_at": state.last_success[0] if state.last_success else None,
-        "state": msgspec.json.encode(state).decode(),
-    }
-
-
-_key_of = attrgetter(*_PIPELINE_KEY)
-
-
-def _key_row(key: PipelineKey) -> dict[str, Any]:
-    return {f"key_{name}": value for name, value in zip(_PIPELINE_KEY, _key_of(key), strict=True)}
-
-
 def _in_chunks(run_ids: Iterable[str]) -> Iterator[list[str]]:
-    """SQLite takes a limited number of parameters in one statement."""
     ids = list(run_ids)
     for start in range(0, len(ids), _IDS_AT_ONCE):
         yield ids[start : start + _IDS_AT_ONCE]
@@ -176,47 +124,33 @@ def _in_chunks(run_ids: Iterable[str]) -> Iterator[list[str]]:
 
 # Statements, built once: building one costs more than running it.
 
+_RUN = schema.run.c
+_FINISHED = _RUN.finished_seen_at.is_not(None)
+_NEWEST_FIRST = (_RUN.ended_at.desc(), _RUN.run_id.desc())
+_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
+_LIMIT: BindParameter[int] = bindparam("limit")
 
-def _upsert(table: Table, *, keep_finished: bool = False) -> dict[str, Executable]:
-    keys = [column.name for column in table.primary_key]
-    statements: dict[str, Executable] = {}
-    for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql)):
-        insert = dialect.insert(table)
-        values = {column.name: insert.excluded[column.name] for column in table.c if column.name not in keys}
-        where = table.c.finished_seen_at.is_(None) if keep_finished else None
-        statements[name] = insert.on_conflict_do_update(index_elements=keys, set_=values, where=where)
-    return statements
+_UPSERT_RUNS = Upsert(schema.run, only_where=schema.UNFINISHED)
+_UPSERT_PIPELINES = Upsert(schema.pipeline)
+_UPSERT_PROJECTS = Upsert(schema.project)
+_UPSERT_CURSOR = Upsert(schema.cursor)
+_FORGET_RUN = delete(schema.run).where(_RUN.run_id == bindparam("id"), schema.UNFINISHED)
+_DELETE_RUNS = delete(schema.run).where(_RUN.run_id.in_(_IDS))
+_DELETE_PIPELINE = delete(schema.pipeline).where(_is_of(schema.pipeline))
 
-
-def _for(connection: Connection, statements: dict[str, Executable]) -> Executable:
-    return statements[connection.dialect.name]
-
-
-def _of_key(table: Table) -> Any:
-    first, second, third = (table.c[name] == bindparam(f"key_{name}") for name in _PIPELINE_KEY)
-    return first & second & third
-
-
-_ids: BindParameter[Any] = bindparam("ids", expanding=True)
-
-_UPSERT_RUN = _upsert(schema.run, keep_finished=True)
-_UPSERT_PIPELINE = _upsert(schema.pipeline)
-_UPSERT_PROJECT = _upsert(schema.project)
-_UPSERT_CURSOR = _upsert(schema.cursor)
-_ALL_PIPELINES = select(schema.pipeline.c.state)
+_PIPELINES = select(schema.pipeline.c.state)
 _PROJECTS = select(schema.project)
-_READ_CURSOR = select(schema.cursor.c.value).where(schema.cursor.c.name == bindparam("name"))
-_UNFINISHED = select(schema.run).where(_RUN.finished_seen_at.is_(None))
-_SETTLED = select(_RUN.run_id).where(_RUN.run_id.in_(_ids), _RUN.finished_seen_at.is_not(None))
+_CURSOR = select(schema.cursor.c.v).where(schema.cursor.c.k == bindparam("name"))
+_UNFINISHED = select(schema.run).where(schema.UNFINISHED)
+_SETTLED = select(_RUN.run_id).where(_RUN.run_id.in_(_IDS), _FINISHED)
 _FIND = select(schema.run).where(_RUN.run_id == bindparam("id"))
-_FORGET_RUN = delete(schema.run).where(_RUN.run_id == bindparam("id"), _RUN.finished_seen_at.is_(None))
-_DELETE_RUNS = delete(schema.run).where(_RUN.run_id.in_(_ids))
-_DELETE_PIPELINE = delete(schema.pipeline).where(_of_key(schema.pipeline))
-_RUNS_OF = select(schema.run).where(_of_key(schema.run)).order_by(_RUN.ended_at.desc()).limit(bindparam("limit"))
+_NEWEST_FINISHED = select(schema.run).where(_FINISHED).order_by(*_NEWEST_FIRST).limit(_LIMIT)
+_NEWEST_FAILURES = select(schema.run).where(schema.FAILURE).order_by(*_NEWEST_FIRST).limit(_LIMIT)
+_RUNS_OF = select(schema.run).where(_is_of(schema.run)).order_by(*_NEWEST_FIRST).limit(_LIMIT)
 _PRUNABLE = (
     select(_RUN.run_id)
     .where(_RUN.ended_at < bindparam("before", type_=schema.Instant))
-    .where(or_(_RUN.finished_seen_at.is_not(None), _RUN.vanished_at.is_not(None)))
+    .where(or_(_FINISHED, _RUN.vanished_at.is_not(None)))
     .order_by(_RUN.ended_at)
-    .limit(bindparam("limit"))
+    .limit(_LIMIT)
 )

@@ -37,12 +37,13 @@ def upgrade() -> None:
     op.create_index("run_by_end", "run", ["ended_at"])
     unfinished = sa.text("finished_seen_at IS NULL")
     op.create_index("run_unfinished", "run", ["run_id"], sqlite_where=unfinished, postgresql_where=unfinished)
+    failure = sa.text("status IN ('FAILED', 'FORBIDDEN')")
+    op.create_index("run_failures", "run", ["ended_at"], sqlite_where=failure, postgresql_where=failure)
     op.create_table(
         "pipeline",
         sa.Column("project_id", sa.String, primary_key=True),
         sa.Column("environment_name", sa.String, primary_key=True),
         sa.Column("pipeline_name", sa.String, primary_key=True),
-        sa.Column("last_success_at", sa.Float),
         sa.Column("state", sa.Text, nullable=False),
     )
     op.create_table(
@@ -52,8 +53,8 @@ def upgrade() -> None:
     )
     op.create_table(
         "cursor",
-        sa.Column("name", sa.String, primary_key=True),
-        sa.Column("value", sa.Text, nullable=False),
+        sa.Column("k", sa.String, primary_key=True),
+        sa.Column("v", sa.Text, nullable=False),
     )
 
 
