@@ -25,6 +25,11 @@ _COMMANDS = {
     "projects": ("exporter.cli.guide.lists", "projects"),
     "environments": ("exporter.cli.guide.lists", "environments"),
     "pipelines": ("exporter.cli.guide.lists", "pipelines"),
+    "execute": ("exporter.cli.guide.execute", "execute"),
+    "status": ("exporter.cli.guide.runs", "status"),
+    "steps": ("exporter.cli.guide.runs", "steps"),
+    "executions": ("exporter.cli.guide.executions", "executions"),
+    "cancel": ("exporter.cli.guide.cancel", "cancel"),
 }
 """Command -> module and object. Loading all of them would cost every call a second."""
 

@@ -12,12 +12,9 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
-from exporter.cli.guide.output import inert
+from exporter.cli.guide.exits import Failed
 from exporter.cli.options import DEFAULT_CONFIG, WrongConfig, api_client, read_account
 from exporter.maia.errors import Forbidden, MaiaError, Unauthorized
-from exporter.maia.watcher import SilentWatcher
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,39 +24,13 @@ if TYPE_CHECKING:
     from exporter.maia.answers import Listing
     from exporter.maia.client import MaiaClient
 
-INTERRUPTED = 130
-"""The exit code after Ctrl-C while waiting: what shells say of a command that a SIGINT ended."""
-
-_START_ENDPOINT = "/v1/projects/{projectId}/pipeline-executions"
-
-
-class Failed(click.ClickException):
-    """The command ends here: what it says, on standard error, and its exit code."""
-
-    def __init__(self, message: str, *, exit_code: int = 1) -> None:
-        super().__init__("\n".join(inert(line) for line in message.split("\n")))
-        self.exit_code = exit_code
-
-
-class Asked(SilentWatcher):
-    """Remembers whether a start was sent: only then can it have happened without our knowing."""
-
-    def __init__(self) -> None:
-        self.start_sent = False
-
-    def request_finished(self, endpoint: str, code: str, seconds: float) -> None:
-        """A request ended, one way or another."""
-        del code, seconds
-        self.start_sent |= endpoint == _START_ENDPOINT
-
 
 class Account:
     """One account while a command runs."""
 
-    def __init__(self, client: MaiaClient, maia: MaiaSettings, config_path: Path | None, asked: Asked) -> None:
+    def __init__(self, client: MaiaClient, maia: MaiaSettings, config_path: Path | None) -> None:
         self.client = client
         self.config_path = config_path
-        self.asked = asked
         self._maia = maia
         self._projects: Listing[Project] | None = None
 
@@ -107,9 +78,8 @@ def signed_in(config_path: Path | None) -> Iterator[Account]:
     """The account that the config or the environment names; what the API refuses inside ends with exit code 1."""
     _let_every_character_out()
     maia = _settings(config_path)
-    asked = Asked()
-    with api_client(maia, watcher=asked) as client:
-        account = Account(client, maia, config_path, asked)
+    with api_client(maia) as client:
+        account = Account(client, maia, config_path)
         try:
             yield account
         except MaiaError as error:

@@ -27,72 +27,45 @@ def is_id(text: str) -> bool:
     return _UUID.fullmatch(text.lower()) is not None
 
 
-class IdType(click.ParamType):
-    """A UUID, in lower case."""
-
-    name = "id"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The id."""
-        if not is_id(value):
-            self.fail(f"{value!r} is not an id such as 4f2d1c3a-0b5e-4d6f-8a7b-9c0d1e2f3a4b", param, ctx)
-        return value.lower()
+def run_id(text: str) -> str:
+    """A run's id, in lower case. Raises BadParameter."""
+    if not is_id(text):
+        raise click.BadParameter(f"{text!r} is not an id such as 4f2d1c3a-0b5e-4d6f-8a7b-9c0d1e2f3a4b")
+    return text.lower()
 
 
-class NameType(click.ParamType):
+def runner_id(text: str) -> str:
+    """A runner's id, as `environments` shows it. Raises BadParameter."""
+    return run_id(text)
+
+
+def name(text: str) -> str:
     """A name that is not empty: an unset shell variable must not widen or weaken what was meant."""
-
-    name = "name"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The name as it was written."""
-        if not value.strip():
-            self.fail("it is empty", param, ctx)
-        return value
+    if not text.strip():
+        raise click.BadParameter("it is empty")
+    return text
 
 
-class DurationType(click.ParamType):
-    """A duration such as `90s` or `2h`."""
-
-    name = "duration"
-
-    def convert(self, value: str | timedelta, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        """The duration."""
-        if isinstance(value, timedelta):
-            return value
-        try:
-            return parse_duration(value)
-        except DurationError as error:
-            self.fail(f"{value!r} {error}", param, ctx)
+def duration(text: str) -> timedelta:
+    """A duration such as `90s` or `2h`. Raises BadParameter."""
+    try:
+        return parse_duration(text)
+    except DurationError as error:
+        raise click.BadParameter(f"{text!r} {error}") from error
 
 
-class InstantType(click.ParamType):
-    """An instant (ISO 8601, in UTC unless it says otherwise), or a duration: that long ago."""
-
-    name = "instant"
-
-    def convert(
-        self, value: str | datetime | timedelta, param: click.Parameter | None, ctx: click.Context | None
-    ) -> datetime | timedelta:
-        """An aware instant, or how long ago."""
-        if not isinstance(value, str):
-            return value
-        try:
-            at = datetime.fromisoformat(value)
-            return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
-        except (ValueError, OverflowError):
-            pass
-        try:
-            return parse_duration(value)
-        except DurationError:
-            hint = 'neither an instant such as "2026-01-31T12:00:00Z" nor a duration such as "2h"'
-            self.fail(f"{value!r} is {hint}", param, ctx)
-
-
-ID = IdType()
-NAME = NameType()
-DURATION = DurationType()
-INSTANT = InstantType()
+def instant(text: str) -> datetime | timedelta:
+    """An instant (ISO 8601, in UTC unless it says otherwise), or a duration: that long ago. Raises BadParameter."""
+    try:
+        at = datetime.fromisoformat(text)
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    try:
+        return parse_duration(text)
+    except DurationError as error:
+        hint = 'neither an instant such as "2026-01-31T12:00:00Z" nor a duration such as "2h"'
+        raise click.BadParameter(f"{text!r} is {hint}") from error
 
 
 def form_options(command: F) -> F:
@@ -116,8 +89,7 @@ def run_options(command: F) -> F:
     return click.option(
         "--project",
         "project_name",
-        type=NAME,
-        default="",
+        type=name,
         metavar="PROJECT",
         help="The run's project, by name or id: saves the search.",
     )(command)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from exporter.cli.guide.account import signed_in
-from exporter.cli.guide.arguments import NAME, form_options
+from exporter.cli.guide.arguments import form_options, name
 from exporter.cli.guide.lookup import find_project, unknown_environment
 from exporter.cli.guide.output import Form, instant_for_people, note, show
 from exporter.cli.options import common_options
@@ -43,13 +43,13 @@ def projects(config_path: Path | None, form: Form) -> None:
         rows=lambda: [(each.name, each.project_id, each.description) for each in found],
         records=found.records,
         plain=[each.name for each in found],
-        whole="id",
+        prose=True,
     )
     _tell_gaps(found, "the account has no project that these credentials see")
 
 
 @click.command()
-@click.argument("project", type=NAME)
+@click.argument("project", type=name)
 @form_options
 @common_options
 def environments(config_path: Path | None, project: str, form: Form) -> None:
@@ -70,14 +70,13 @@ def environments(config_path: Path | None, project: str, form: Form) -> None:
         rows=lambda: [(each.name, each.default_agent_name, each.default_agent_id) for each in found],
         records=found.records,
         plain=[each.name for each in found],
-        whole="runner id",
     )
     _tell_gaps(found, f"{where.name} has no environment")
 
 
 @click.command()
-@click.argument("project", type=NAME)
-@click.option("-e", "--environment", type=NAME, required=True, metavar="ENV", help="The environment, by name.")
+@click.argument("project", type=name)
+@click.option("-e", "--environment", type=name, required=True, metavar="ENV", help="The environment, by name.")
 @form_options
 @common_options
 def pipelines(config_path: Path | None, project: str, environment: str, form: Form) -> None:
@@ -98,7 +97,6 @@ def pipelines(config_path: Path | None, project: str, environment: str, form: Fo
         rows=lambda: [(each.name, instant_for_people(each.published_at)) for each in found],
         records=found.records,
         plain=[each.name for each in found],
-        whole="published",
     )
     _tell_gaps(found, f"nothing is published to {environment} in {where.name}")
 

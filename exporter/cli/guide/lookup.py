@@ -10,11 +10,11 @@ from difflib import SequenceMatcher
 from heapq import nlargest
 from typing import TYPE_CHECKING, Any
 
-from exporter.cli.guide.account import Failed
 from exporter.cli.guide.arguments import is_id
+from exporter.cli.guide.exits import Failed
 from exporter.cli.guide.recorded import recorded_project
 from exporter.core.model import Project
-from exporter.maia.errors import Forbidden, MaiaError, NotFound
+from exporter.maia.errors import Forbidden, NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -42,7 +42,7 @@ def find_project(account: Account, name_or_id: str) -> Project:
         if not is_id(name_or_id):
             raise
         return Project(name_or_id.lower(), name_or_id)  # its rights may reach one project and not the list of them
-    found = [each for each in projects if each.project_id == name_or_id.lower()]
+    found = [each for each in projects if each.project_id.lower() == name_or_id.lower()]
     found = found or [each for each in projects if each.name == name_or_id]
     if len(found) == 1:
         return found[0]
@@ -71,7 +71,7 @@ def unknown_pipeline(account: Account, project: Project, environment: str, name:
 class RunFinder:
     """Finds runs by their bare ids: asks the record first where there is one, then project after project."""
 
-    def __init__(self, account: Account, *, project_name: str = "") -> None:
+    def __init__(self, account: Account, *, project_name: str | None = None) -> None:
         self._account = account
         self._only = find_project(account, project_name) if project_name else None
         self._likely: list[str] = []  # where earlier runs were found: people ask for several of one project

@@ -36,9 +36,9 @@ def show(
     rows: Callable[[], Iterable[Sequence[str]]],
     records: Iterable[Mapping[str, Any]],
     plain: Iterable[str],
-    whole: str = "",
+    prose: bool = False,
 ) -> None:
-    """Write one list to standard output; `rows` is called for text only, `whole` names the column that is never cut."""
+    """Write one list to standard output; `rows` is called for text only, `prose` says that the last column is that."""
     match form:
         case Form.JSON:
             show_json(records)
@@ -46,7 +46,7 @@ def show(
             for word in plain:
                 click.echo(inert(word))
         case Form.TEXT:
-            show_table(columns, rows(), whole=whole)
+            show_table(columns, rows(), prose=prose)
 
 
 def show_json(records: Iterable[Mapping[str, Any]]) -> None:
@@ -55,15 +55,16 @@ def show_json(records: Iterable[Mapping[str, Any]]) -> None:
     click.echo("".join(c if c.isprintable() or c == "\n" else _json_escape(c) for c in text))
 
 
-def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, whole: str = "") -> None:
-    """Write a table with a heading, drawn where people look at it, else aligned with spaces and never cut."""
-    cells = [[inert(cell) for cell in row] for row in rows]
+def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, prose: bool = False) -> None:
+    """Write a table with a heading: drawn on a terminal that is wide enough, else aligned with spaces and never cut."""
+    cells = [[column.upper() for column in columns], *([inert(cell) for cell in row] for row in rows)]
     if is_terminal(sys.stdout):
-        _draw(columns, cells, whole)
-        return
-    lines = [[column.upper() for column in columns], *cells]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for line in lines:
+        from exporter.cli.guide.drawing import drawn  # rich costs 70 ms, and only a terminal needs it
+
+        if drawn(cells, prose=prose):
+            return
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for line in cells:
         click.echo(_GAP.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
@@ -97,17 +98,3 @@ def is_terminal(stream: TextIO | None) -> bool:
 
 def _json_escape(character: str) -> str:
     return json.dumps(character)[1:-1]
-
-
-def _draw(columns: Sequence[str], rows: Iterable[Sequence[str]], whole: str) -> None:
-    from rich import box  # rich costs 70 ms, and only a terminal needs it
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(Text(column.upper()), overflow="fold", no_wrap=column == whole)
-    for row in rows:
-        table.add_row(*map(Text, row))
-    Console(file=sys.stdout, highlight=False, emoji=False, markup=False).print(table)
