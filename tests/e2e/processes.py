@@ -1,0 +1,230 @@
+"""Real processes for the end-to-end tests, each on a free port: simulator, service, Prometheus."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+EXPORTER = Path(sys.executable).with_name("maia-exporter")
+
+_never = threading.Event()
+
+
+def until(condition: Callable[[], Any], *, timeout: float = 20.0, what: str = "") -> Any:
+    """What `condition` answers as soon as that is true; looks twenty times a second."""
+    for _ in range(int(timeout * 20)):
+        try:
+            found = condition()
+        except (httpx.HTTPError, OSError):
+            found = None
+        if found:
+            return found
+        _never.wait(0.05)
+    raise AssertionError(f"not within {timeout} s: {what or condition}")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def need(program: str) -> str:
+    """The path of a Debian program; without it the test is skipped, and in CI it fails."""
+    found = shutil.which(program)
+    if found is None:
+        message = f"{program} is not installed; scripts/test installs it where root and apt are there"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    return found
+
+
+class Process:
+    """A program with its output in a file."""
+
+    def __init__(self, *command: str | Path, folder: Path, name: str, env: dict[str, str] | None = None) -> None:
+        self.log = folder / f"{name}.log"
+        self.command = [str(word) for word in command]
+        with self.log.open("ab") as output:
+            self._process = subprocess.Popen(
+                self.command,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                cwd=folder,
+                env={**os.environ, **(env or {})},
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def text(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def ended(self) -> int | None:
+        return self._process.poll()
+
+    def end(self, number: int = signal.SIGTERM, *, timeout: float = 12.0) -> int:
+        """Send a signal and wait; the exit code."""
+        if self._process.poll() is None:
+            self._process.send_signal(number)
+        try:
+            return self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(5)
+            raise
+
+
+class Simulator(Process):
+    """`maia-exporter simulate`, and its control endpoint."""
+
+    def __init__(self, folder: Path, *, script: str | Path = "calm", speed: float = 60.0, port: int = 0) -> None:
+        self.port = port or free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        command = ("simulate", "--listen", f"127.0.0.1:{self.port}", "--script", script, "--speed", str(speed))
+        super().__init__(EXPORTER, *command, folder=folder, name="simulator")
+        self._http = httpx.Client(base_url=f"{self.url}/control", timeout=30, trust_env=False)
+        until(lambda: self._http.get("/truth?runs=0").status_code == 200, what="the simulator answers")
+
+    def truth(self) -> dict[str, Any]:
+        """Everything true now, with all runs in one list."""
+        truth = self._http.get("/truth").json()
+        truth["runs"] = [run for pipeline in truth["pipelines"] for run in pipeline["runs"]]
+        return truth
+
+    def tell(self, endpoint: str, /, **what: Any) -> Any:
+        answer = self._http.post(f"/{endpoint}", json=what)
+        assert answer.status_code < 300, answer.text
+        return answer.json() if answer.content else None
+
+    def fault(self, kind: str, /, **what: Any) -> None:
+        self.tell("faults", kind=kind, **what)
+
+    def struck(self) -> bool:
+        """Whether every fault has hit at least once."""
+        return all(fault["hits"] for fault in self._http.get("/faults").json()["faults"])
+
+    def calm_down(self) -> None:
+        self._http.delete("/faults")
+
+    def log_of_requests(self) -> list[dict[str, Any]]:
+        answer = self._http.get("/log").json()
+        return answer["requests"] if isinstance(answer, dict) else answer
+
+    def end(self, number: int = signal.SIGTERM, *, timeout: float = 12.0) -> int:
+        self._http.close()
+        return super().end(number, timeout=timeout)
+
+
+class Service(Process):
+    """`maia-exporter run` on a simulator; started again on the same port and record as often as a test likes."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        api: str,
+        port: int = 0,
+        extra: str = "",
+        poll: str = "",
+        secret: str = "demo",
+        flags: tuple[str, ...] = (),
+        wrapped_by: tuple[str, ...] = (),
+    ) -> None:
+        self.port = port or free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.config = folder / "config.toml"
+        self.config.write_text(
+            f"""
+[maia]
+api_url = "{api}/dpc"
+token_url = "{api}/oauth/dpc/token"
+client_id = "demo"
+client_secret = "{secret}"
+requests_per_minute = 6000
+request_timeout = "20s"
+[poll]
+interval = "1s"
+{poll}
+[web]
+listen = "127.0.0.1:{self.port}"
+{extra}
+"""
+        )
+        command = (*wrapped_by, EXPORTER, "run", "--config", self.config, *flags)
+        super().__init__(*command, folder=folder, name="service")
+
+    def get(self, path: str, **headers: str) -> httpx.Response:
+        with httpx.Client(trust_env=False, timeout=10) as client:
+            return client.get(self.url + path, headers=headers)
+
+    def ready(self, *, timeout: float = 20.0) -> None:
+        until(lambda: self.get("/-/ready").status_code == 200, timeout=timeout, what="the service is ready")
+
+    def sample(self, name: str, **labels: str) -> float | None:
+        """One sample of the page, None where it is absent."""
+        for line in self.get("/metrics").text.splitlines():
+            if line.startswith(name) and line[len(name)] in "{ ":
+                shown, _, value = line.rpartition(" ")
+                if all(f'{label}="{text}"' in shown for label, text in labels.items()):
+                    return float(value)
+        return None
+
+    def up(self, *, timeout: float = 20.0) -> None:
+        until(lambda: self.sample("maia_up") == 1, timeout=timeout, what="the service is up")
+
+
+class Prometheus(Process):
+    """Debian's Prometheus, scraping one target once a second."""
+
+    def __init__(self, folder: Path, *, target: str) -> None:
+        self.port = free_port()
+        config = folder / "prometheus.yml"
+        config.write_text(
+            json.dumps(
+                {
+                    "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
+                    "scrape_configs": [{"job_name": "maia", "static_configs": [{"targets": [target]}]}],
+                }
+            )
+        )
+        super().__init__(
+            need("prometheus"),
+            f"--config.file={config}",
+            f"--storage.tsdb.path={folder / 'tsdb'}",
+            f"--web.listen-address=127.0.0.1:{self.port}",
+            "--log.level=warn",
+            folder=folder,
+            name="prometheus",
+        )
+        self._http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", trust_env=False, timeout=10)
+        until(lambda: self._http.get("/-/ready").status_code == 200, timeout=60, what="Prometheus is ready")
+
+    def query(self, promql: str) -> dict[tuple[tuple[str, str], ...], float]:
+        """The instant answer: labels (without job and instance) -> value."""
+        answer = self._http.get("/api/v1/query", params={"query": promql}).json()
+        assert answer["status"] == "success", answer
+        return {
+            tuple(sorted((k, v) for k, v in row["metric"].items() if k not in ("job", "instance", "__name__"))): float(
+                row["value"][1]
+            )
+            for row in answer["data"]["result"]
+        }
+
+    def end(self, number: int = signal.SIGTERM, *, timeout: float = 12.0) -> int:
+        self._http.close()
+        return super().end(number, timeout=timeout)
