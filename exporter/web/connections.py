@@ -103,9 +103,8 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A request's first byte."""
         super().on_message_begin()
-        if not self._receiving and not self.answering:
-            self._receiving = True
-            self._wait(self._crowd.patience.request)
+        self._receiving = True
+        self._wait(self._crowd.patience.request)
 
     def on_message_complete(self) -> None:
         """A request's last byte."""

@@ -10,7 +10,6 @@ import logging
 import socket
 from functools import partial
 from threading import Thread
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -19,18 +18,13 @@ from exporter.web.connections import Crowd, Patience
 from exporter.web.shortcut import ShortcutProtocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from starlette.types import ASGIApp
-
-    from exporter.web.shortcut import Shortcut
+    from exporter.web.shortcut import ShortcutApp
 
 log = logging.getLogger(__name__)
 
 _BACKLOG = 1_024
 _LAST_ANSWERS = 1  # seconds that answers have to end when we stop
 _PATIENCE = Patience()
-_NO_SHORTCUTS: Mapping[bytes, Shortcut] = MappingProxyType({})
 
 
 class CannotListen(OSError):  # noqa: N818 - says what happened
@@ -59,8 +53,7 @@ class WebServer:
         host: str,
         port: int,
         *,
-        app: ASGIApp,
-        shortcuts: Mapping[bytes, Shortcut] = _NO_SHORTCUTS,
+        app: ShortcutApp,
         patience: Patience = _PATIENCE,
     ) -> None:
         self._host = host
@@ -70,7 +63,7 @@ class WebServer:
         crowd = Crowd(patience)
         config = uvicorn.Config(
             app,
-            http=partial(ShortcutProtocol, shortcuts=shortcuts, crowd=crowd),  # type: ignore[arg-type]  # called like the class
+            http=partial(ShortcutProtocol, shortcuts=app.shortcuts, crowd=crowd),  # type: ignore[arg-type]  # called like the class
             loop="auto",
             ws="none",
             lifespan="off",

@@ -7,15 +7,30 @@ three times as much as sending it. Whatever is not quite plain goes that way all
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from exporter.web.connections import GuardedProtocol
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
 
 Headers = list[tuple[bytes, bytes]]
 """A request's headers, names in lower case."""
 
 Shortcut = Callable[[Headers], tuple[bytes, bytes]]
 """From a request's headers to its good answer: header lines (each with its line end) and body."""
+
+
+class ShortcutApp(Protocol):
+    """An ASGI app and its shortcuts. What wraps one, to ask for a password say, must say which shortcuts are left."""
+
+    @property
+    def shortcuts(self) -> Mapping[bytes, Shortcut]:
+        """By the request's URL, exactly as it is sent."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+
 
 _NOT_PLAIN = frozenset({b"content-length", b"transfer-encoding", b"expect", b"upgrade"})
 

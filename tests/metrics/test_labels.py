@@ -72,6 +72,7 @@ ESCAPES = [
     ("a\r\tb", "a\r\tb", "other white space stands"),
     ("\u202eabc", "\u202eabc", "so does what turns the reading direction"),
     ("a\0b", "a\ufffdb", "Prometheus takes NUL for the end and refuses the whole scrape"),
+    ("é\0b", "é\ufffdb", "also beside other letters"),
     ("a\ud800b", "a\ufffdb", "half a character has no UTF-8"),
     ("\U0001f600", "\U0001f600", "a whole one outside the first plane has"),
 ]

@@ -141,6 +141,19 @@ def test_a_poll_that_changed_one_pipeline_compresses_its_neighbours_only():
     assert all(b"p0077" in piece for piece in new)
 
 
+def test_other_bounds_make_another_histogram_of_the_same_state():
+    renderer = FactsRenderer()
+    for bounds in ((), BOUNDS, (1.0, 2.0), ()):
+        snapshot = Snapshot(state=small_state(), bucket_bounds=bounds)
+        assert renderer.render(snapshot) == FactsRenderer().render(snapshot)
+
+
+def test_a_cap_from_the_start_prefers_what_runs_now():
+    running = active("1", key=PipelineKey(FINANCE, "prod", "p0002"))
+    facts = FactsRenderer().render(Snapshot(state=state(*many(3), runs=[running]), max_pipelines=1))
+    assert 'pipeline_name="p0002"' in text_of(facts)
+
+
 def test_runs_of_hidden_pipelines_are_still_counted():
     renderer = FactsRenderer()
     before = state(*many(3))
@@ -223,6 +236,13 @@ def test_a_page_is_made_once_until_something_changes():
     assert pages.page("", "gzip") is first
     pages.ours.store_failed()
     assert pages.page("", "gzip") is not first
+
+
+def test_a_scrape_in_the_middle_of_publishing_does_not_outlive_it():
+    pages = exposition()
+    pages.ours.facts_rendered = lambda _: pages.page("", "")
+    pages.publish(Snapshot(state=small_state()))
+    assert "maia_pipeline_info{" in pages.page("", "").body.decode()
 
 
 def test_memory_and_cpu_time_are_looked_at_again_after_a_second():

@@ -42,7 +42,7 @@ class Service:
                 external_url=external_url,
             )
         )
-        self.server = WebServer("127.0.0.1", 0, app=site, shortcuts=site.shortcuts, patience=patience or Patience())
+        self.server = WebServer("127.0.0.1", 0, app=site, patience=patience or Patience())
 
     def __enter__(self):
         self.server.start()

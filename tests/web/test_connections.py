@@ -49,6 +49,13 @@ def test_patience_ends(sent, reason):
         all_until_closed(client)  # would run into the client's own timeout
 
 
+@pytest.mark.parametrize("first", [SCRAPE, b"GET /-/ready HTTP/1.1\r\nHost: x\r\n\r\n"])
+def test_a_second_request_has_no_more_time_than_the_first(first):
+    patience = Patience(**SHORT | {"idle": 60, "answer": 60})
+    with Service(patience=patience) as service, service.connected(first + b"GET /metr") as client:
+        all_until_closed(client)
+
+
 def test_a_connection_that_drips_is_closed_all_the_same():
     with Service(patience=Patience(**SHORT)) as service, service.connected(b"GET /metrics HTTP/1.1\r\nX: ") as client:
         client.settimeout(0.02)
@@ -121,10 +128,21 @@ def test_the_longest_waiting_connection_makes_room_for_a_new_one():
 
 def test_a_header_without_end_is_not_kept_in_memory(service):
     with service.connected(b"GET /metrics HTTP/1.1\r\n") as client:
+        client.settimeout(5)  # less than the patience with a request
         with contextlib.suppress(ConnectionError):
             for _ in range(1_000):
                 client.sendall(b"X-Long: " + b"x" * 1_000 + b"\r\n")
         all_until_closed(client)
+
+
+def test_answers_to_requests_sent_ahead_wait_for_the_client_to_read():
+    with Service(number=3_000) as service:
+        page = len(service.exposition.page("", "").body)
+        requests = SCRAPE.replace(b"gzip", b"identity") * 200
+        with service.connected(requests, receive_buffer=4_096):
+            assert httpx.get(f"{service.url}/metrics").status_code == 200
+            waiting = [member.transport.get_write_buffer_size() for member in service.server._server._crowd._members]
+            assert 0 < max(waiting) < 3 * page
 
 
 def test_many_requests_ahead_are_no_header_without_end(service):

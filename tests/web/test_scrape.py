@@ -73,6 +73,23 @@ def test_a_request_that_is_not_quite_plain_gets_the_same_answer(shared, line, he
     assert other == plain, reason
 
 
+LAST = [b"GET /metrics HTTP/1.0\r\n\r\n", b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"]
+
+
+@pytest.mark.parametrize("request_", LAST)
+def test_a_connection_ends_with_the_answer_to_its_last_request(shared, request_):
+    with shared.connected(request_) as client:
+        assert answer(client)[0] == "HTTP/1.1 200 OK"
+        assert client.recv(1) == b""
+
+
+def test_the_body_of_a_scrape_is_read_over(shared):
+    with shared.connected(b"GET /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n") as client:
+        assert answer(client)[0] == "HTTP/1.1 200 OK"
+        client.sendall(b"hello" + SCRAPE)
+        assert answer(client)[0] == "HTTP/1.1 200 OK"
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH"])
 def test_other_methods_are_refused_and_the_connection_goes_on(shared, method):
     client = http.client.HTTPConnection("127.0.0.1", shared.server.port, timeout=10)
