@@ -32,21 +32,21 @@ class Crowd:
 
     def __init__(self, patience: Patience) -> None:
         self.patience = patience
-        self._members: set[GuardedProtocol] = set()
+        self._members: dict[GuardedProtocol, None] = {}  # in the order of their coming: several may come in one instant
         self._looking = False
 
     def admit(self, newcomer: GuardedProtocol) -> None:
         """Let a connection in, and the one that has kept us waiting longest out if there are too many."""
         if len(self._members) >= self.patience.connections:
             min(self._members, key=lambda member: (member.answering, member.waiting_since)).drop()
-        self._members.add(newcomer)
+        self._members[newcomer] = None
         if not self._looking:
             self._looking = True
             newcomer.loop.call_later(self.patience.look_every, self._look, newcomer.loop)
 
     def leave(self, member: GuardedProtocol) -> None:
         """A connection is gone."""
-        self._members.discard(member)
+        self._members.pop(member, None)
 
     def send_home(self) -> None:
         """Drop whoever is still here."""
