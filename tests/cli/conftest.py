@@ -63,7 +63,7 @@ duration = "10h"
 project = "Finance"
 environments = ["prod"]
 name = "finance/month-end.orch.yaml"
-duration = "3s"
+duration = "90s"
 spread = 0
 outcomes = { FAILED = 1 }
 messages = ["Duplicate row detected"]
@@ -166,12 +166,30 @@ class Going:
         return self.process.returncode, output, self.errors + errors
 
 
+class Overheard:
+    """Middleware that keeps the bodies of what the API is asked to do."""
+
+    def __init__(self, app: Any, bodies: list[Any]) -> None:
+        self._app, self._bodies = app, bodies
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        async def overheard() -> Any:
+            message = await receive()
+            if scope["path"].startswith("/dpc") and message.get("body"):
+                self._bodies.append(json.loads(message["body"]))
+            return message
+
+        await self._app(scope, overheard, send)
+
+
 class Account:
     """A simulated account and our commands in it, run as people run them."""
 
     def __init__(self, served: ServedSimulator, folder: Path, stack: ExitStack) -> None:
         self.served = served
         self.folder = folder
+        self.bodies: list[Any] = []
+        served.app.add_middleware(Overheard, bodies=self.bodies)
         self._stack = stack
         self.env = {
             "PATH": os.environ["PATH"],
