@@ -19,25 +19,29 @@ if TYPE_CHECKING:
 
 
 class Recorded(Collector):
-    """A gauge or counter with at most one label; absent until it is set."""
+    """A gauge or counter; absent until it is set."""
 
     def __init__(self, metric: Metric) -> None:
         self._metric = metric
-        self._values: Mapping[str, float] = {}
+        self._values: Mapping[str | tuple[str, ...], float] = {}
 
     def set(self, value: float) -> None:
         """Show this value; for a metric without labels."""
         self._values = {"": value}
 
-    def set_each(self, values: Mapping[str, float]) -> None:
-        """Show these values and no others, by the label's value."""
-        self._values = dict(values)
+    def set_each(self, values: Mapping[str, float] | Mapping[tuple[str, ...], float]) -> None:
+        """Show these values and no others, by the label's value, or by the values of several in their order."""
+        self._values = {**values}
 
     def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
         """The family as it stands."""
         metric = self._metric
         family_type = CounterMetricFamily if metric.kind is Kind.COUNTER else GaugeMetricFamily
         family = family_type(metric.name, metric.help, labels=metric.labels)
-        for label, value in self._values.items():
-            family.add_metric([label] if metric.labels else [], value)
+        for labels, value in self._values.items():
+            family.add_metric(_listed(labels) if metric.labels else [], value)
         yield family
+
+
+def _listed(labels: str | tuple[str, ...]) -> list[str]:
+    return [labels] if isinstance(labels, str) else list(labels)

@@ -53,6 +53,8 @@ class SelfMetrics:
         self._up = registry.gauge(catalogue.UP)
         self._project_up = registry.recorded(catalogue.PROJECT_UP)
         self._suppressed = registry.recorded(catalogue.SUPPRESSED)
+        self._suppressed_counts: Mapping[str, int] = {}
+        self._baseline_failures = 0
         self._last_poll = registry.recorded(catalogue.LAST_POLL)
         self._last_successful_poll = registry.recorded(catalogue.LAST_SUCCESSFUL_POLL)
         self._poll_duration = registry.recorded(catalogue.POLL_DURATION)
@@ -115,10 +117,19 @@ class SelfMetrics:
         if cursor.possibly_missed_at is not None:
             self._last_possibly_missed.set(cursor.possibly_missed_at.timestamp())
         self._pruned.set_each(dict(cursor.pruned))
-        self._suppressed.set_each({**dict.fromkeys(SUPPRESSION_REASONS, 0), "baseline": cursor.baseline_failures})
+        self._baseline_failures = cursor.baseline_failures
+        self.notifications_suppressed(self._suppressed_counts)
         if self.polls.last_successful_poll_at is None and cursor.polled_at is not None:
             self.polls = replace(self.polls, last_successful_poll_at=cursor.polled_at)
             self._last_successful_poll.set(cursor.polled_at.timestamp())
+        self.registry.heard()
+
+    def notifications_suppressed(self, counts: Mapping[str, int]) -> None:
+        """How many notifications were not sent, by reason, as the outbox has it; baseline is the record's."""
+        self._suppressed_counts = counts
+        self._suppressed.set_each(
+            {**dict.fromkeys(SUPPRESSION_REASONS, 0), **counts, "baseline": self._baseline_failures}
+        )
         self.registry.heard()
 
     def facts_rendered(self, facts: Facts) -> None:

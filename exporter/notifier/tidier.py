@@ -1,0 +1,110 @@
+"""Keeps the outbox tidy: gives up what is too old, prunes what is long settled, shows how deliveries stand."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+from exporter.store import outbox, outbox_views, silences
+from exporter.store.errors import StoreError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from exporter.notifier.office import Office, Settings
+
+log = logging.getLogger(__name__)
+
+EVERY = 5.0
+"""Seconds between two rounds, when nothing happens."""
+
+_SHORTEST = 0.5  # between two rounds, however much happens
+_PRUNE_EVERY = 3_600.0
+_PRUNED_AT_ONCE = 500  # events a transaction: others write too
+
+
+class Tidier:
+    """A thread of small chores."""
+
+    def __init__(self, office: Office, settings: Settings) -> None:
+        self.settings = settings
+        self._office = office
+        self._bell = threading.Event()
+        self._stopping = threading.Event()
+        self._prune_at = office.clock.monotonic()
+        self._failed = False
+        self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Something has changed."""
+        self._bell.set()
+
+    def stop(self) -> None:
+        """End soon."""
+        self._stopping.set()
+        self._bell.set()
+
+    def join(self, seconds: float) -> None:
+        """Wait for the end, so long."""
+        self._thread.join(max(0.0, seconds))
+
+    @property
+    def running(self) -> bool:
+        """Whether its thread has not ended yet."""
+        return self._thread.is_alive()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it works, or was asked not to."""
+        return self.running or self._stopping.is_set()
+
+    def tidy(self) -> None:
+        """One round. Raises StoreError."""
+        office, settings = self._office, self.settings
+        now = office.clock.now()
+        with office.database.reading() as connection:
+            stale = outbox.has_expired(connection, now=now, max_age=settings.max_age)
+        if stale:
+            with office.database.transaction() as connection:
+                given_up = outbox.expire(connection, now=now, max_age=settings.max_age)
+            log.warning("given up: older than [alerts] max_age", extra={"deliveries": given_up})
+        if office.clock.monotonic() >= self._prune_at:
+            self._prune(before=now - settings.retention)
+        with office.database.reading() as connection:
+            names = [endpoint.name for endpoint in settings.endpoints]
+            standing = outbox_views.standing(connection, names)
+        office.watcher.deliveries_stand(standing)
+
+    def _prune(self, *, before: datetime) -> None:
+        office = self._office
+        while not self._stopping.is_set():
+            with office.database.transaction() as connection:
+                pruned = outbox.prune(connection, before=before, limit=_PRUNED_AT_ONCE)
+                if pruned < _PRUNED_AT_ONCE:
+                    silences.prune(connection, before=before)
+            if pruned < _PRUNED_AT_ONCE:
+                break
+        self._prune_at = office.clock.monotonic() + _PRUNE_EVERY
+
+    def _run(self) -> None:
+        """Errors of the store are the workers' to tell, if there is something to send; this one only tries again."""
+        clock = self._office.clock
+        while not self._stopping.is_set():
+            self._bell.clear()
+            try:
+                self.tidy()
+                self._failed = False
+            except StoreError as error:
+                self._log_first(error)
+            clock.wait(_SHORTEST, self._stopping)
+            clock.wait(EVERY, self._bell)
+
+    def _log_first(self, error: StoreError) -> None:
+        if not self._failed:
+            log.warning("The outbox cannot be tidied: %s", error)
+        self._failed = True
