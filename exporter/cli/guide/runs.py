@@ -110,7 +110,7 @@ def facts(account: Account, found: FoundRun) -> list[tuple[str, str]]:
         ("pipeline", run.pipeline.pipeline_name),
         ("environment", run.pipeline.environment_name),
         ("project", account.project_name(found.project_id)),
-        ("started by", f"{run.trigger} ({run.user})" if run.user else str(run.trigger)),
+        ("trigger", f"{run.trigger} ({run.user})" if run.user else str(run.trigger)),
         ("started", instant_for_people(run.started_at)),
         ("ended", instant_for_people(run.finished_at)),
         ("duration", lasted(run.started_at, run.finished_at, None if run.finished else account.client.server_now())),
