@@ -23,15 +23,18 @@ class Recorded(Collector):
 
     def __init__(self, metric: Metric) -> None:
         self._metric = metric
-        self._values: Mapping[str | tuple[str, ...], float] = {}
+        self._values: Mapping[str, float] | Mapping[tuple[str, ...], float] = {}
 
     def set(self, value: float) -> None:
         """Show this value; for a metric without labels."""
         self._values = {"": value}
 
     def set_each(self, values: Mapping[str, float] | Mapping[tuple[str, ...], float]) -> None:
-        """Show these values and no others, by the label's value, or by the values of several in their order."""
-        self._values = {**values}
+        """Show these values and no others, by the label's value, or by the values of several in their order.
+
+        The mapping is kept: nobody changes it afterwards.
+        """
+        self._values = values
 
     def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
         """The family as it stands."""

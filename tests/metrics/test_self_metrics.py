@@ -126,6 +126,17 @@ def test_what_the_record_keeps_goes_on_after_a_restart(ours):
     assert value(found, "maia_up") == 0
 
 
+def test_what_the_outbox_suppressed_and_what_the_record_did_do_not_overwrite_each_other(ours):
+    def suppressed(reason):
+        return value(said(ours), "maia_notifications_suppressed_total", reason=reason)
+
+    ours.notifications_suppressed({"silenced": 4})
+    ours.read_record(Cursor(baseline_failures=9))
+    assert (suppressed("baseline"), suppressed("silenced"), suppressed("expired")) == (9, 4, 0)
+    ours.notifications_suppressed({"silenced": 5})
+    assert (suppressed("baseline"), suppressed("silenced"), suppressed("expired")) == (9, 5, 0)
+
+
 def test_the_date_of_our_own_good_poll_is_not_overwritten_by_the_record(ours):
     ours.poll_succeeded(NOON, seconds=1.0)
     ours.read_record(Cursor(polled_at=NOON - 5 * SECOND))
@@ -182,6 +193,7 @@ SAYINGS = [
     lambda ours: ours.poll_failed("auth", NOON, seconds=1.0),
     lambda ours: ours.projects_answered({}, names={}),
     lambda ours: ours.read_record(Cursor()),
+    lambda ours: ours.notifications_suppressed({}),
     lambda ours: ours.store_committed(NOON),
     lambda ours: ours.store_failed(),
     lambda ours: ours.config_loaded(NOON, poll_interval=SECOND),
