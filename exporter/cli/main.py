@@ -22,6 +22,7 @@ _COMMANDS = {
     "check": ("exporter.cli.check", "check"),
     "simulate": ("exporter.cli.simulate", "simulate"),
     "demo": ("exporter.cli.demo", "demo"),
+    "limits": ("exporter.cli.limits", "limits"),
     "projects": ("exporter.cli.guide.lists", "projects"),
     "environments": ("exporter.cli.guide.lists", "environments"),
     "pipelines": ("exporter.cli.guide.lists", "pipelines"),

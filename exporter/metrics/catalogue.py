@@ -116,6 +116,35 @@ RUN_DURATION = Metric(
     PIPELINE,
     "Wall time in seconds of the runs seen to succeed, as of the last poll.",
 )
+RUN_TIME_LIMIT = _gauge(
+    "maia_pipeline_run_time_limit_seconds",
+    "Seconds of run time after which the pipeline's first limit cancels, else warns, as of the last poll; "
+    "absent without a limit.",
+    *PIPELINE,
+)
+ACTIVE_RUNS_OVER_LIMIT = _gauge(
+    "maia_pipeline_active_runs_over_limit",
+    "Number of unfinished runs that are past the first threshold of their own limit, as of the last poll.",
+    *PIPELINE,
+)
+RUNS_OVER_LIMIT = _counter(
+    "maia_pipeline_runs_over_limit_total",
+    "Number of runs that have passed the first threshold of their limit, each once, as of the last poll.",
+    *PIPELINE,
+)
+CANCEL_REQUESTS = _counter(
+    "maia_pipeline_cancel_requests_total",
+    "Number of requests to stop a run because of a limit, or with mode observe those that would have been made, "
+    "as of the last poll; absent without a limit.",
+    *PIPELINE,
+    "mode",
+)
+CANCEL_OUTCOMES = _counter(
+    "maia_pipeline_cancel_outcomes_total",
+    "Number of runs that a limit asked to stop, by what became of them, as of the last poll; absent without a limit.",
+    *PIPELINE,
+    "outcome",
+)
 
 # About us.
 
@@ -203,6 +232,49 @@ SUPPRESSED = _counter(
     "Number of notifications that were not sent, by reason; baseline counts failed runs that ended before we watched.",
     "reason",
 )
+CANCEL_BREAKER_OPEN = _gauge(
+    "maia_cancel_breaker_open", "1 when limits ask no run to stop any more until `limits resume`, else 0."
+)
+LIMIT_MATCHED_PIPELINES = _gauge(
+    "maia_limit_matched_pipelines", "Number of tracked pipelines whose runs the limit can be about.", "limit"
+)
+LIMIT_LAST_MATCH = _gauge(
+    "maia_limit_last_match_timestamp_seconds",
+    "Unix time at which the limit last had a run to watch; absent before the first.",
+    "limit",
+)
+NOTIFICATIONS = _counter(
+    "maia_notifications_total", "Number of events that were sent, by target and event.", "target", "event"
+)
+NOTIFICATION_FAILURES = _counter(
+    "maia_notification_failures_total",
+    "Number of attempts to send that failed, by target and reason.",
+    "target",
+    "reason",
+)
+NOTIFICATION_QUEUE = _gauge(
+    "maia_notification_queue_length", "Number of events that wait to be sent, or are being sent.", "target"
+)
+NOTIFICATION_OLDEST_PENDING = _gauge(
+    "maia_notification_oldest_pending_timestamp_seconds",
+    "Unix time at which the event that waits longest was found; absent when none waits.",
+    "target",
+)
+NOTIFICATION_LAST_SUCCESS = _gauge(
+    "maia_notification_last_success_timestamp_seconds",
+    "Unix time at which something was last sent; absent before the first.",
+    "target",
+)
+NOTIFICATION_SUSPENDED = _gauge(
+    "maia_notification_target_suspended",
+    "1 while the target refuses everything, so that its events wait and it is tried now and then, else 0.",
+    "target",
+)
+NOTIFICATION_DEAD_LETTERS = _gauge(
+    "maia_notification_dead_letters",
+    "Number of events that the target has refused for good; see the command alerts retry.",
+    "target",
+)
 
 FACTS = (
     ACTIVE_RUNS,
@@ -219,10 +291,29 @@ FACTS = (
     RUNS_FINISHED,
     RUN_SECONDS,
     RUN_DURATION,
+    RUN_TIME_LIMIT,
+    ACTIVE_RUNS_OVER_LIMIT,
+    RUNS_OVER_LIMIT,
+    CANCEL_REQUESTS,
+    CANCEL_OUTCOMES,
 )
 """About Maia: a follower shows none of them."""
 
-LEADER_ONLY = (UP, PROJECT_UP, SUPPRESSED)
+LEADER_ONLY = (
+    UP,
+    PROJECT_UP,
+    SUPPRESSED,
+    NOTIFICATIONS,
+    NOTIFICATION_FAILURES,
+    NOTIFICATION_QUEUE,
+    NOTIFICATION_OLDEST_PENDING,
+    NOTIFICATION_LAST_SUCCESS,
+    NOTIFICATION_SUSPENDED,
+    NOTIFICATION_DEAD_LETTERS,
+    CANCEL_BREAKER_OPEN,
+    LIMIT_MATCHED_PIPELINES,
+    LIMIT_LAST_MATCH,
+)
 """About what the leader does: a follower shows none of them."""
 
 ABOUT_THE_PROCESS = (

@@ -7,7 +7,7 @@ whole. What is immutable is recognised by identity. Must not look at the clock o
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from operator import is_
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from exporter.metrics.cap import within_cap
 from exporter.metrics.families import FAMILIES
 from exporter.metrics.formats import Format, head
 from exporter.metrics.labels import pipeline_labels
+from exporter.metrics.limits import NO_LIMITS
 from exporter.metrics.snapshot import PipelineView, Snapshot
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ class FactsRenderer:
             self._compress()
         elif changed := self._shown & {
             *_changed_pipelines(before.state, snapshot.state),
+            *_changed_limits(before, snapshot),
             *_changed_runs(active_before, self._active),
         }:
             for key in changed:
@@ -138,12 +140,14 @@ class FactsRenderer:
     def _rendered(self, key: PipelineKey) -> _Lines:
         state = self._snapshot.state
         pipeline = state.pipelines[key]
+        limits = self._snapshot.limits.get(key, NO_LIMITS)
         view = PipelineView(
             labels=self._labels[key],
             state=pipeline,
             active=self._active.get(key, ()),
             counts=_NO_COUNTS if key in state.introduced else pipeline.counts,
             bucket_bounds=self._snapshot.bucket_bounds,
+            limits=replace(limits, counts=NO_LIMITS.counts) if key in state.introduced else limits,
         )
         return tuple([family.lines(view) for family in FAMILIES])
 
@@ -188,6 +192,11 @@ def _changed_pipelines(before: State, after: State) -> set[PipelineKey]:
     pairs = zip(after.pipelines.items(), before.pipelines.values(), strict=True)
     changed = {key for (key, new), old in pairs if new is not old}
     return changed | (before.introduced.keys() ^ after.introduced.keys())
+
+
+def _changed_limits(before: Snapshot, after: Snapshot) -> Iterator[PipelineKey]:
+    old, new = before.limits, after.limits
+    return (key for key in old.keys() | new.keys() if old.get(key) != new.get(key)) if old is not new else iter(())
 
 
 def _changed_runs(

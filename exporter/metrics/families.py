@@ -15,7 +15,7 @@ from prometheus_client.utils import floatToGoString
 
 from exporter.core.model import ACTIVE_STATUSES, FINISHED_STATUSES, Status
 from exporter.core.state import TRIGGERS
-from exporter.metrics import catalogue
+from exporter.metrics import catalogue, limits
 from exporter.metrics.labels import escaped
 
 if TYPE_CHECKING:
@@ -48,14 +48,17 @@ def one(metric: Metric, number: Callable[[PipelineView], float | None]) -> Famil
     return Family(metric, lines)
 
 
-def each(metric: Metric, values: Iterable[str], numbers: Callable[[PipelineView], Sequence[float]]) -> Family:
-    """A family with one sample for each value of the metric's last label, in that order."""
+def each(metric: Metric, values: Iterable[str], numbers: Callable[[PipelineView], Sequence[float] | None]) -> Family:
+    """A family with one sample for each value of the metric's last label, in that order; none where that is None."""
     name, label = metric.name, metric.labels[-1]
     ends = [f',{label}="{value}"}} ' for value in values]
 
     def lines(view: PipelineView) -> Lines:
+        found = numbers(view)
+        if found is None:
+            return ""
         start = f"{name}{{{view.labels}"
-        return "".join([f"{start}{end}{number}\n" for end, number in zip(ends, numbers(view), strict=True)])
+        return "".join([f"{start}{end}{number}\n" for end, number in zip(ends, found, strict=True)])
 
     return Family(metric, lines)
 
@@ -167,6 +170,11 @@ FAMILIES = (
     each(catalogue.RUNS_FINISHED, FINISHED_STATUSES, runs_finished),
     each(catalogue.RUN_SECONDS, FINISHED_STATUSES, run_seconds),
     Family(catalogue.RUN_DURATION, run_duration),
+    one(catalogue.RUN_TIME_LIMIT, limits.run_time_limit),
+    one(catalogue.ACTIVE_RUNS_OVER_LIMIT, limits.active_runs_over_limit),
+    one(catalogue.RUNS_OVER_LIMIT, limits.runs_over_limit),
+    each(catalogue.CANCEL_REQUESTS, limits.MODES, limits.cancel_requests),
+    each(catalogue.CANCEL_OUTCOMES, limits.ENDS, limits.cancel_outcomes),
 )
 """In the order in which they are shown."""
 

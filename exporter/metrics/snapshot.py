@@ -9,8 +9,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from exporter.core.state import RunCounts, State
+from exporter.metrics.limits import NO_LIMITS, PipelineLimits
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from exporter.core.model import PipelineKey
     from exporter.core.state import PipelineState, RunRecord
 
 DEFAULT_MAX_PIPELINES = 2_000
@@ -23,6 +27,7 @@ class Snapshot:
     state: State = field(default_factory=State)
     max_pipelines: int = DEFAULT_MAX_PIPELINES
     bucket_bounds: tuple[float, ...] = ()
+    limits: Mapping[PipelineKey, PipelineLimits] = field(default_factory=dict)  # without those that have none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,3 +39,4 @@ class PipelineView:
     active: tuple[RunRecord, ...]  # its unfinished runs, without vanished ones
     counts: RunCounts  # all 0 for a poll after the pipeline was introduced by a run
     bucket_bounds: tuple[float, ...]
+    limits: PipelineLimits = NO_LIMITS  # its counts all 0 as well for that poll

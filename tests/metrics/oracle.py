@@ -37,6 +37,11 @@ class Oracle:
         yield self.family(c, "maia_pipeline_runs_finished", self.counter("finished", FINISHED), "status")
         yield self.family(c, "maia_pipeline_run_seconds", self.counter("seconds", FINISHED), "status")
         yield self.histogram()
+        yield self.family(g, "maia_pipeline_run_time_limit_seconds", lambda p: [])
+        yield self.family(g, "maia_pipeline_active_runs_over_limit", lambda p: [((), 0)])
+        yield self.family(c, "maia_pipeline_runs_over_limit", lambda p: [((), 0)])
+        yield self.family(c, "maia_pipeline_cancel_requests", lambda p: [], "mode")
+        yield self.family(c, "maia_pipeline_cancel_outcomes", lambda p: [], "outcome")
 
     def family(self, kind, name, values, *labels):
         family = kind(name, "", labels=[*P, *labels])

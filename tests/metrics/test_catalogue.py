@@ -6,13 +6,18 @@ from datetime import timedelta
 
 import pytest
 
+from exporter.core.limits.rules import Coverage, LimitRule
+from exporter.core.limits.runs import Limits
 from exporter.maia.answers import Rejection
 from exporter.metrics import catalogue
 from exporter.metrics.catalogue import FACTS, METRICS, PIPELINE, Kind
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.families import FAMILIES
+from exporter.metrics.limits import LimitMetrics, pipeline_limits
+from exporter.metrics.notifications import NotificationMetrics
 from exporter.metrics.self_metrics import SelfMetrics
 from exporter.metrics.snapshot import Snapshot
+from exporter.store.outbox_views import Standing, TargetStanding
 
 from .reading import parse_text
 from .states import BOUNDS, FINANCE, NOON, small_state
@@ -30,8 +35,15 @@ def page():
     ours.token_renewed(NOON)
     ours.clock_skew(0.5)
     ours.store_committed(NOON)
+    NotificationMetrics(ours).show(
+        Standing(targets={"slack": TargetStanding(oldest_waiting_at=NOON, last_success_at=NOON)})
+    )
     pages = Exposition(ours, monotonic=lambda: 0.0)
-    pages.publish(Snapshot(state=small_state(), bucket_bounds=BOUNDS))
+    state = small_state()
+    limits, coverage = Limits(matched_at={"all": NOON}), Coverage((LimitRule(name="all", warn_after=NOON - NOON),))
+    LimitMetrics(ours.registry).show(limits, coverage, state.pipelines)
+    shown = pipeline_limits(limits, coverage, state)
+    pages.publish(Snapshot(state=state, bucket_bounds=BOUNDS, limits=shown))
     return pages.page("", "").body.decode()
 
 

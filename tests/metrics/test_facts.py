@@ -134,7 +134,7 @@ COUNTS = RunCounts(
 def test_counters_start_at_0_for_every_trigger_and_status():
     found = rendered(state(pipeline()))
     counters = {series: number for series, number in found.items() if series.name.endswith("_total")}
-    assert len(counters) == 5 + 6 + 6
+    assert len(counters) == 5 + 6 + 6 + 1
     assert set(counters.values()) == {0}
 
 
