@@ -38,12 +38,15 @@ class Account:
         self._lookback: timedelta = config.poll.lookback
         self._exposition = exposition
         self.state = State()
+        self._inside: tuple[object, object] = (None, None)  # the pipelines and names last found to be in scope
 
     def load(self) -> None:
         """Take up the record and show what of it is in scope. Raises StoreError."""
         if self.database is not None:
             with self.database.reading() as connection:
-                self.state = record.load(connection)
+                state = record.load(connection)
+            # What left the scope earlier is still in the record; what leaves it now, `entered` has to see.
+            self.state = rescope(state)[0] if self._in_scope_of(state) else state
         self.publish()
 
     @property
@@ -51,15 +54,25 @@ class Account:
         """Whether the record holds a good poll, of this process or an earlier one."""
         return self.state.cursor.polled_at is not None
 
-    def enter_scope(self, server_now: datetime) -> None:
-        """Begin the config's scope where it is not the record's already; what has left it is let go."""
-        cursor = begin_scope(self.state.cursor, self.scope, server_now, lookback=self._lookback)
-        begun = cursor is not self.state.cursor
-        outside = any(not self.covers(key) for key in self.state.pipelines)
-        if not begun and not outside:
-            return
-        state, change = rescope(replace(self.state, cursor=cursor))
-        self.commit(state, change)
+    @property
+    def watching(self) -> bool:
+        """Whether a good poll has ended in the config's scope: before it, nothing but a poll has a meaning."""
+        return self._in_scope_of(self.state) and not self.state.cursor.first_poll_of_scope
+
+    def entered(self, server_now: datetime) -> tuple[State, Change]:
+        """The state within the config's scope, which begins now where it is not the record's already.
+
+        Nothing is held or written yet: a scope begins with its first good poll, or not at all.
+        """
+        state = self.state
+        cursor = begin_scope(state.cursor, self.scope, server_now, lookback=self._lookback)
+        inside = (state.pipelines, state.project_names)
+        if cursor is state.cursor and all(new is old for new, old in zip(inside, self._inside, strict=True)):
+            return state, Change()
+        if cursor is state.cursor and all(self.covers(key) for key in state.pipelines):
+            self._inside = inside
+            return state, Change()
+        return rescope(replace(state, cursor=cursor))
 
     def settled(self, run_ids: Collection[str]) -> frozenset[str]:
         """Those of `run_ids` that are recorded as finished. Raises StoreError."""
@@ -106,7 +119,7 @@ class Account:
         """Show what is held."""
         state = self.state
         scopes = state.cursor.scopes
-        if scopes and scopes[-1].scope != self.scope:
+        if scopes and not self._in_scope_of(state):
             # The scope has just been changed and the API not yet been asked: show what both have.
             pipelines = {key: pipeline for key, pipeline in state.pipelines.items() if self.covers(key)}
             unfinished = {key: kept for key, kept in state.unfinished.items() if self.in_scope(kept.run)}
@@ -114,3 +127,7 @@ class Account:
         self._exposition.publish(
             Snapshot(state=state, max_pipelines=self._max_pipelines, bucket_bounds=self.bucket_bounds)
         )
+
+    def _in_scope_of(self, state: State) -> bool:
+        scopes = state.cursor.scopes
+        return bool(scopes) and scopes[-1].scope == self.scope

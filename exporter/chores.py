@@ -13,17 +13,17 @@ from exporter.core import reads
 from exporter.core.roster import listed, retire
 from exporter.core.state import Change, Observation, Origin, State, Sweep
 from exporter.core.tracker import Step, advance
-from exporter.maia.errors import MaiaError, NotFound, RateLimited, Refused, Stopped
+from exporter.maia.errors import MaiaError, NetworkFailed, NotFound, RateLimited, Refused, Stopped, TimedOut
 from exporter.store import record
 from exporter.store.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from datetime import timedelta
 
     from exporter.core.model import Run
     from exporter.desk import Desk
-    from exporter.discovery import Listed
+    from exporter.discovery import Listed, Round
     from exporter.maia.answers import RunPage
 
 log = logging.getLogger(__name__)
@@ -36,8 +36,14 @@ SECONDS_IN_A_COMMIT = 1.0
 RESERVE = 10
 """Requests of the budget that are left to polls and cancels."""
 
+LEAST_SECONDS = 5.0
+"""What the first piece of work between two polls may take at least, though the next poll may be due sooner."""
+
 TIDY_SECONDS = 3_600.0
 PRUNED_AT_ONCE = 5_000
+
+
+_DISCOVERY = "discovery"
 
 
 class Chores:
@@ -48,7 +54,9 @@ class Chores:
         self._discovery_seconds = discovery.total_seconds()
         self._lookback = lookback
         self._retention = retention
-        self._round: Iterator[Listed | None] | None = None
+        self._round: Round | None = None
+        self._discovered = 0  # steps since the last poll
+        self._resting: set[str] = set()  # what has failed since the last poll
         self._round_due = 0.0
         self._tidy_due: float | None = None
         self._published_at = 0.0
@@ -58,28 +66,31 @@ class Chores:
         self._last_error = ""
 
     def work(self, *, until: float) -> None:
-        """Work until the monotonic instant `until`, or until nothing is left."""
-        clock, stop = self._desk.clock, self._desk.stop
-        discovered = 0
-        try:
-            while not stop.is_set() and (left := until - clock.monotonic()) > 0:
-                with self._desk.client.background(reserve=RESERVE), self._desk.client.deadline(left):
-                    if discovered < DISCOVERY_CALLS and self._discover():
-                        discovered += 1
-                    elif not self._sweep(until) and not self._tidy():
+        """Work until the monotonic instant `until`, or until nothing is left. What fails rests until the next time."""
+        desk, clock = self._desk, self._desk.clock
+        self._resting.clear()
+        self._discovered = 0
+        left = max(until - clock.monotonic(), LEAST_SECONDS)  # polls that follow close on each other starve nobody
+        while not desk.stop.is_set() and left > 0:
+            try:
+                with desk.client.background(reserve=RESERVE), desk.client.deadline(left):
+                    if not self._piece(until):
+                        self._last_error = ""
                         break
-                self._last_error = ""
-                self._publish_now_and_then()
-        except (Stopped, RateLimited):
-            pass  # the stop has come, or this interval's share of the budget is used up
-        except MaiaError as error:
-            self._round = None
-            if error.cause != self._last_error:
-                log.warning("Reading between polls failed; it goes on after the next poll: %s", error)
-            self._last_error = error.cause
-        except StoreError as error:
-            self._desk.store_failed(error)
-        self._desk.account.publish()
+            except (Stopped, RateLimited):
+                break  # the stop has come, or this interval's share of the budget is used up
+            except MaiaError as error:
+                if clock.monotonic() >= until:
+                    break  # cut short by the next poll
+                self._tell_failure(error)
+                if isinstance(error, NetworkFailed | TimedOut):
+                    break
+            except StoreError as error:
+                desk.store_failed(error)
+                break
+            self._publish_now_and_then()
+            left = until - clock.monotonic()
+        desk.account.publish()
 
     def discover_all(self, *, seconds: float) -> None:
         """A whole round of discovery at once, for `once`; what it could not list within `seconds` is left out."""
@@ -90,6 +101,30 @@ class Chores:
         except MaiaError as error:
             log.warning("Not all published pipelines could be listed: %s", error)
         self._desk.account.publish()
+
+    def _piece(self, until: float) -> bool:
+        """The most urgent piece of work; whether there was one."""
+        if not self._desk.account.watching:
+            return False
+        if self._discovered < DISCOVERY_CALLS and _DISCOVERY not in self._resting:
+            self._resting.add(_DISCOVERY)
+            discovered = self._discover()
+            self._resting.discard(_DISCOVERY)
+            self._discovered += 1
+            if discovered:
+                return True
+        for sweep in self._desk.account.state.cursor.sweeps:
+            if sweep.origin not in self._resting:
+                self._resting.add(sweep.origin)
+                self._sweep(sweep, until)
+                self._resting.discard(sweep.origin)
+                return True
+        return self._tidy()
+
+    def _tell_failure(self, error: MaiaError) -> None:
+        if error.cause != self._last_error:
+            log.warning("Reading between polls failed; it goes on after the next poll: %s", error)
+        self._last_error = error.cause
 
     def keep_undated(self, runs: Iterable[Run]) -> None:
         """Remember finished runs without times: such rows may be listed for ever, and must not look new one day."""
@@ -106,10 +141,11 @@ class Chores:
             if now < self._round_due:
                 return False
             self._round = self._desk.discovery.round(self._desk.account.state)
-        for found in self._round:
+        if self._round:
+            found = self._round.step()
             self._desk.account.learn_names(self._desk.discovery.names)
-            if found is not None:
-                self._take_in(found)
+            for each in found:
+                self._take_in(each)
             return True
         self._round = None
         self._round_due = now + self._discovery_seconds
@@ -119,8 +155,6 @@ class Chores:
 
     def _take_in(self, found: Listed) -> None:
         account = self._desk.account
-        if not account.state.cursor.scopes:
-            return  # before the first poll nothing is watched
         state, change = listed(
             account.state,
             found.project_id,
@@ -128,17 +162,15 @@ class Chores:
             names={name for name in found.names if account.covers_name(found.project_id, found.environment_name, name)},
             now=self._desk.client.server_now(),
             watched_since=account.watched_since,
+            whole=found.whole,
         )
         self._commit(state, change)
 
     # Sweeps
 
-    def _sweep(self, until: float) -> bool:
-        """The next pages of the most urgent sweep; whether there was one."""
+    def _sweep(self, sweep: Sweep, until: float) -> None:
+        """The next pages of a sweep."""
         account = self._desk.account
-        if not account.state.cursor.sweeps:
-            return False
-        sweep = account.state.cursor.sweeps[0]
         try:
             pages = self._pages(sweep, until)
         except (Refused, NotFound):
@@ -147,13 +179,12 @@ class Chores:
             log.info("The API no longer knows our place in a list; reading on from the oldest start.")
             cursor = reads.without_token(account.state.cursor, sweep)
             self._commit(replace(account.state, cursor=cursor), Change(cursor=cursor))
-            return True
+            return
         runs = [run for page in pages for run in page.runs]
         self.keep_undated(runs)
         if sweep.origin is Origin.FORBIDDEN:
             self._note_forbidden(sweep, runs, ended=pages[-1].more is None)
         self._advance(sweep, runs, more=pages[-1].more)
-        return True
 
     def _pages(self, sweep: Sweep, until: float) -> list[RunPage]:
         """As many pages as make a good commit."""
@@ -169,11 +200,12 @@ class Chores:
 
     def _advance(self, sweep: Sweep, runs: list[Run], *, more: str | None) -> None:
         desk, account = self._desk, self._desk.account
-        before, server_now = account.state, desk.client.server_now()
+        server_now = desk.client.server_now()
         inside = tuple(run for run in runs if desk.in_scope(run))
-        settled = account.settled({run.run_id for run in inside} - before.unfinished.keys())
-        new = {run.run_id for run in inside} - before.unfinished.keys() - settled
-        cursor = reads.after_page(before.cursor, sweep, runs, server_now, more=more, escaped=len(new))
+        unknown = {run.run_id for run in inside} - account.state.unfinished.keys()
+        settled = account.settled(unknown)
+        new = unknown - settled
+        cursor = reads.after_page(account.state.cursor, sweep, runs, server_now, more=more, escaped=len(new))
         step = advance(
             account.state,
             Observation(origin=sweep.origin, server_now=server_now, runs=inside),

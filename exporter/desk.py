@@ -77,9 +77,12 @@ class Desk:
         except Stopped:
             raise
         except MaiaError as error:
+            # Without one answer there is no server's clock either, and nothing can be dated by ours.
+            if self.client.server_time is None:
+                raise
             if not any(is_everything(pattern) for pattern in self.account.scope.projects):
                 raise
-            log.warning("Project names cannot be had now, so new projects show their ids: %s", error)
+            self.discovery.complain(error)
         self.account.learn_names(self.discovery.names)
 
     def commit(self, step: Step, *, server_now: datetime) -> None:
@@ -100,12 +103,12 @@ class Desk:
         self.ours.store_failed()
         self.readiness.store_failed(str(error))
 
-    def show_projects(self, refused: frozenset[str] = frozenset()) -> None:
-        """Say which projects let us in; `refused` are those whose runs could not be read."""
+    def show_projects(self) -> None:
+        """Say which projects let us in."""
         state = self.account.state
         projects = {key.project_id for key in state.pipelines} | self.discovery.answered.keys()
         answered = {
-            project_id: self.discovery.answered.get(project_id, True) and project_id not in refused
+            project_id: self.discovery.answered.get(project_id, True) and project_id not in self.discovery.refused
             for project_id in projects
             if project_id
         }

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from exporter.core.events import RunsPossiblyMissed
 from exporter.core.reads import overdue_since
+from exporter.core.scope import watched_since
 from exporter.core.tracker import Step, advance
-from exporter.maia.errors import MaiaError, Stopped
+from exporter.maia.errors import Forbidden, MaiaError, Stopped
 from exporter.store.errors import StoreError
 
 if TYPE_CHECKING:
@@ -53,13 +54,12 @@ class Poller:
         """One poll; whether it was good."""
         desk = self._desk
         began = desk.clock.monotonic()
-        cause, error = "", ""
+        cause, error, whole = "", "", True
         try:
             with desk.client.deadline(POLL_SECONDS):
                 reading, step = self._read()
                 self._conclude(reading, step)
-            if reading.refused:
-                cause, error = reading.refused[0][1].cause.value, str(reading.refused[0][1])
+            whole = not reading.unread
         except Stopped:
             return False
         except MaiaError as failure:
@@ -71,8 +71,10 @@ class Poller:
         if cause:
             desk.ours.poll_failed(cause, desk.clock.now(), seconds=seconds)
         else:
-            desk.ours.poll_succeeded(desk.clock.now(), seconds=seconds)
+            desk.ours.poll_succeeded(desk.clock.now(), seconds=seconds, complete=whole)
             desk.readiness.has_something_to_show()
+            if not whole:
+                cause, error = "incomplete", str(reading.unread[0][1])
         self._log_change_of(cause, error)
         desk.account.publish()
         return not cause
@@ -80,20 +82,24 @@ class Poller:
     def _read(self) -> tuple[PollReading, Step]:
         """Read the account and take the step, both without effect."""
         desk, account = self._desk, self._desk.account
-        if not desk.discovery.names:
+        desk.discovery.begin_poll()
+        if not desk.discovery.listed:
             desk.list_projects()
         server_now = desk.client.server_now()
-        account.enter_scope(server_now)
-        reading = desk.observer.poll(account.state, server_now=server_now, in_scope=desk.in_scope)
-        settled = account.settled({run.run_id for run in reading.observation.runs} - account.state.unfinished.keys())
+        reading = desk.observer.poll(
+            account.entered(server_now)[0], server_now=server_now, in_scope=desk.in_scope, settled=account.settled
+        )
+        # Once more: what was read may have brought names of projects.
+        state, entry = account.entered(server_now)
         step = advance(
-            account.state,
+            state,
             reading.observation,
-            settled=settled,
-            watched_since=account.watched_since,
+            settled=account.settled({run.run_id for run in reading.observation.runs} - state.unfinished.keys()),
+            watched_since=lambda key: watched_since(state.cursor, key, state.project_names),
             cursor=reading.cursor,
             bucket_bounds=account.bucket_bounds,
         )
+        step = Step(step.state, step.events, entry.then(step.change))
         missed = overdue_since(account.state.cursor, server_now, lookback=self._lookback)
         if missed is not None:
             events = (*step.events, RunsPossiblyMissed(since=missed, until=server_now - self._lookback))
@@ -106,14 +112,18 @@ class Poller:
         server_now = reading.observation.server_now
         desk.commit(step, server_now=server_now)
         self._chores.keep_undated(reading.observation.runs)
-        desk.show_projects(frozenset(project_id for project_id, _ in reading.refused))
+        refused = [project_id for project_id, error in reading.unread if isinstance(error, Forbidden)]
+        desk.discovery.refused = frozenset(refused)
+        desk.show_projects()
         desk.account.publish()
         for follower in desk.followers:
             follower.act(step, server_now=server_now)
 
     def _log_change_of(self, cause: str, error: str) -> None:
         """The first of a row of failures, and its end."""
-        if cause and cause != self._last_error:
+        if cause == "incomplete" and cause != self._last_error:
+            log.error("Not all unfinished runs could be read; the others stay as they were. %s", error)
+        elif cause and cause != self._last_error:
             log.error("The poll failed; what was found before stays. %s", error, extra={"cause": cause})
         elif self._last_error and not cause:
             log.info("Polls work again.", extra={"after": self._last_error})

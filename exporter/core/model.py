@@ -5,7 +5,7 @@ Must not know how the API spells them (`exporter.maia.wire`), how they are store
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -91,6 +91,24 @@ class Run:
         if self.started_at is None or self.finished_at is None:
             return 0.0
         return max(0.0, (self.finished_at - self.started_at).total_seconds())
+
+    def filled_from(self, other: Run) -> Run:
+        """This read, with what it left out taken from another read of the same run; the end is never taken over."""
+        mine, theirs = self.pipeline, other.pipeline
+        return replace(
+            self,
+            pipeline=PipelineKey(
+                mine.project_id or theirs.project_id,
+                mine.environment_name or theirs.environment_name,
+                mine.pipeline_name or theirs.pipeline_name,
+            ),
+            trigger=other.trigger if self.trigger is Trigger.UNKNOWN else self.trigger,
+            pipeline_type=self.pipeline_type or other.pipeline_type,
+            user=self.user or other.user,
+            schedule_id=self.schedule_id or other.schedule_id,
+            started_at=self.started_at or other.started_at,
+            message=self.message or other.message,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,14 +57,6 @@ def overdue_since(cursor: Cursor, server_now: datetime, *, lookback: timedelta) 
     return None
 
 
-def needs_another_page(cursor: Cursor, page: Iterable[Run], *, pages_read: int) -> bool:
-    """Whether the next page of recent runs belongs to this poll (`False` before the first one: history can wait)."""
-    read_up_to = mark(cursor)
-    if read_up_to is None or cursor.first_poll_of_scope or pages_read >= PAGES_IN_A_POLL:
-        return False
-    return reaches_beyond(page, read_up_to)
-
-
 def reaches_beyond(page: Iterable[Run], read_up_to: datetime) -> bool:
     """Whether even the oldest dated row of a page started after `read_up_to`, so that older pages hold new rows too."""
     starts = [run.started_at for run in page if run.started_at is not None]
@@ -82,23 +74,26 @@ def after_poll(
     cursor = replace(
         cursor,
         newest_start_at=newest,
-        polled_at=server_now,
+        polled_at=max(server_now, cursor.scopes[-1].since) if cursor.scopes else server_now,
         sweeps=sweeps,
         audited_at=cursor.audited_at or server_now,
         possibly_missed=cursor.possibly_missed + (missed is not None),
         possibly_missed_at=server_now if missed is not None else cursor.possibly_missed_at,
     )
-    return with_due_sweeps(cursor, server_now)
+    return with_due_sweeps(cursor, server_now, lookback=lookback)
 
 
-def with_due_sweeps(cursor: Cursor, server_now: datetime) -> Cursor:
+def with_due_sweeps(cursor: Cursor, server_now: datetime, *, lookback: timedelta) -> Cursor:
     """The cursor with the hourly sweeps that are due and not under way, the most urgent sweep first."""
     under_way = {sweep.origin for sweep in cursor.sweeps}
     due = []
     if Origin.FORBIDDEN not in under_way and _due(cursor.forbidden_swept_at, server_now):
         due.append(Sweep(origin=Origin.FORBIDDEN))
     if Origin.AUDIT not in under_way and _due(cursor.audited_at, server_now):
-        due.append(Sweep(origin=Origin.AUDIT, started_after=server_now - AUDIT_SPAN, started_before=server_now))
+        begun = cursor.scopes[-1].since if cursor.scopes else server_now
+        # What lies before the history that was read has not escaped anybody.
+        after = max(server_now - AUDIT_SPAN, begun - lookback)
+        due.append(Sweep(origin=Origin.AUDIT, started_after=after, started_before=server_now))
         cursor = replace(cursor, audited_at=server_now)
     sweeps = tuple(sorted((*cursor.sweeps, *due), key=lambda sweep: _URGENCY.index(sweep.origin)))
     return replace(cursor, sweeps=sweeps) if sweeps != cursor.sweeps else cursor

@@ -28,8 +28,12 @@ def listed(
     names: Collection[str],
     now: datetime,
     watched_since: Callable[[PipelineKey], datetime],
+    whole: bool = True,
 ) -> tuple[State, Change]:
-    """The state after a whole listing of what is published in one environment (empty when that is gone itself)."""
+    """The state after a listing of what is published in one environment (empty when that is gone itself).
+
+    A listing that is not `whole` (a record in it could not be read) proves nobody's absence.
+    """
     changed: dict[PipelineKey, PipelineState] = {}
     for name in sorted(names):
         key = PipelineKey(project_id, environment_name, name)
@@ -38,7 +42,7 @@ def listed(
             changed[key] = PipelineState(key=key, first_seen_at=now, watched_since=watched_since(key), listed_at=now)
         elif pipeline.listed_at is None or pipeline.missing_listings:
             changed[key] = replace(pipeline, listed_at=now, missing_listings=0, missing_since=None)
-    for key, pipeline in state.pipelines.items():
+    for key, pipeline in state.pipelines.items() if whole else ():
         here = key.project_id == project_id and key.environment_name == environment_name
         if here and pipeline.listed_at is not None and key.pipeline_name not in names:
             changed[key] = replace(
@@ -85,4 +89,5 @@ def _reason_to_leave(pipeline: PipelineState, now: datetime, retention: timedelt
         return "idle" if (active_at or pipeline.first_seen_at) < now - retention else None
     if pipeline.missing_listings < GOOD_LISTINGS or pipeline.missing_since is None:
         return None
-    return "deleted" if active_at is None or active_at < pipeline.missing_since else None
+    # One that has run since (from Designer, say) is not gone, but does not stay for ever either.
+    return "deleted" if active_at is None or active_at < max(pipeline.missing_since, now - retention) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from exporter.core.reads import HISTORY_SWEEPS
@@ -10,7 +11,7 @@ from exporter.core.state import Change, Cursor, Origin, ScopeEpoch, State, Sweep
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from exporter.core.globs import Scope
     from exporter.core.model import PipelineKey
@@ -46,6 +47,9 @@ def begin_scope(cursor: Cursor, scope: Scope, server_now: datetime, *, lookback:
     """
     if cursor.scopes and cursor.scopes[-1].scope == scope:
         return cursor
+    if cursor.polled_at is not None:
+        # Dates on the wire are good to a second: after a quick restart the last poll could seem to be in this scope.
+        server_now = max(server_now, cursor.polled_at + timedelta(microseconds=1))
     sweeps = tuple(sweep for sweep in cursor.sweeps if sweep.origin not in HISTORY_SWEEPS)
     if cursor.scopes:
         # The very first poll leaves its own history sweep; a later scope reads the whole span again.

@@ -187,6 +187,17 @@ class Change:
     project_names: Mapping[str, str] = field(default_factory=dict)  # new or renamed
     cursor: Cursor | None = None  # None when it stands as it was
 
+    def then(self, later: Change) -> Change:
+        """Both as one; of what both write, the later."""
+        return Change(
+            runs=tuple({record.run.run_id: record for record in (*self.runs, *later.runs)}.values()),
+            pipelines=tuple({pipeline.key: pipeline for pipeline in (*self.pipelines, *later.pipelines)}.values()),
+            pruned_pipelines=(*self.pruned_pipelines, *later.pruned_pipelines),
+            forgotten_runs=(*self.forgotten_runs, *later.forgotten_runs),
+            project_names={**self.project_names, **later.project_names},
+            cursor=later.cursor or self.cursor,
+        )
+
     def __bool__(self) -> bool:
         """Whether there is anything to write."""
         return bool(

@@ -15,16 +15,19 @@ Must not read the store (what is settled is handed in), know of pages or tokens,
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import TYPE_CHECKING
 
 from exporter.core.events import Event, RunFinished, RunStarted, RunVanished
-from exporter.core.model import FAILURE_STATUSES, PipelineKey, Run, Status
+from exporter.core.model import FAILURE_STATUSES, Run, Status
 from exporter.core.pipelines import note_activity, note_finished, note_started
 from exporter.core.state import Change, Cursor, Observation, Origin, PipelineState, RunRecord, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
     from datetime import datetime
+
+    from exporter.core.model import PipelineKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,9 @@ class _Walk:
         if known is None:
             record = RunRecord(run=run, first_seen_at=now)
         else:
-            record = replace(known, run=_filled(run, known.run), missing_since=None, vanished_at=None)
+            # A run stays with the pipeline it was first seen in, or it would be counted in two.
+            filled = replace(run.filled_from(known.run), pipeline=known.run.filled_from(run).pipeline)
+            record = replace(known, run=filled, missing_since=None, vanished_at=None)
         pipeline = self._pipeline(record.run)
         if record.run.finished:
             self._finish(record, pipeline, first_sight=known is None)
@@ -123,8 +128,9 @@ class _Walk:
         state = replace(
             self.before,
             cursor=cursor,
-            unfinished=self.unfinished,
-            pipelines=self.pipelines,
+            # The same object where nothing changed: whoever looks next need not look again.
+            unfinished=self.unfinished if self.runs else self.before.unfinished,
+            pipelines=self.pipelines if self.touched else self.before.pipelines,
             introduced=self._introduced(),
         )
         change = Change(
@@ -209,42 +215,29 @@ class _Walk:
 
 
 def _strongest(runs: Iterable[Run]) -> list[Run]:
-    """One row a run, in an order that does not depend on the order of reading: the furthest state wins."""
-    best: dict[str, Run] = {}
+    """One row a run, in an order that does not depend on the order of reading: the furthest state wins.
+
+    What its row left out is taken from the others: a run by id may say less than its row in a list, or more.
+    """
+    rows: dict[str, list[Run]] = {}
     for run in runs:
-        other = best.get(run.run_id)
-        if other is None or _strength(run) > _strength(other):
-            best[run.run_id] = run
-    return sorted(best.values(), key=lambda run: (run.started_at is None, run.started_at or 0, run.run_id))
+        rows.setdefault(run.run_id, []).append(run)
+    best = (
+        of_one[0] if len(of_one) == 1 else reduce(Run.filled_from, sorted(of_one, key=_strength, reverse=True))
+        for of_one in rows.values()
+    )
+    return sorted(best, key=lambda run: (run.started_at is None, run.started_at or 0, run.run_id))
 
 
 _UNFINISHED_ORDER = {Status.RUNNING: 0, Status.UNKNOWN: 1, Status.CANCELLING: 2}
 
 
-def _strength(run: Run) -> tuple[bool, int, bool, bool, str]:
-    """Finished beats unfinished, CANCELLING beats RUNNING, a row with times beats one without."""
+def _strength(run: Run) -> tuple[object, ...]:
+    """Finished beats unfinished, CANCELLING beats RUNNING, a row with times beats one without; then any fixed order."""
     return (
         run.finished,
         _UNFINISHED_ORDER.get(run.status, 3),
         run.finished_at is not None,
         run.started_at is not None,
-        run.status_text,
-    )
-
-
-def _filled(new: Run, old: Run) -> Run:
-    """The newer read, with what it left out taken from the older one; a run keeps the pipeline it was first seen in."""
-    return replace(
-        new,
-        pipeline=PipelineKey(
-            old.pipeline.project_id or new.pipeline.project_id,
-            old.pipeline.environment_name or new.pipeline.environment_name,
-            old.pipeline.pipeline_name or new.pipeline.pipeline_name,
-        ),
-        trigger=old.trigger if new.trigger.value == "UNKNOWN" else new.trigger,
-        pipeline_type=new.pipeline_type or old.pipeline_type,
-        user=new.user or old.user,
-        schedule_id=new.schedule_id or old.schedule_id,
-        started_at=new.started_at or old.started_at,
-        message=new.message or old.message,
+        repr(run),
     )
