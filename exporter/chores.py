@@ -215,6 +215,7 @@ class Chores:
             bucket_bounds=account.bucket_bounds,
         )
         desk.commit(step, server_now=server_now)
+        desk.act(step, server_now=server_now)
         if more is None:
             _tell_the_end(sweep, escaped=sweep.escaped + len(new))
 

@@ -13,6 +13,7 @@ from exporter.core.events import Event, RunFinished, RunsPossiblyMissed, RunStar
 from exporter.core.globs import is_everything
 from exporter.core.model import FAILURE_STATUSES
 from exporter.maia.errors import MaiaError, Stopped
+from exporter.store.errors import StoreError
 
 if TYPE_CHECKING:
     import threading
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from exporter.maia.client import MaiaClient
     from exporter.metrics.self_metrics import SelfMetrics
     from exporter.observer import Observer
-    from exporter.store.errors import StoreError
     from exporter.web.health import Readiness
 
 log = logging.getLogger(__name__)
@@ -44,6 +44,9 @@ class Follower(Protocol):
 
     def act(self, step: Step, *, server_now: datetime) -> None:
         """Do what was decided. May raise MaiaError and StoreError: the next poll goes on from what is written."""
+
+    def poll_ended(self, state: State, *, cause: str, error: str) -> None:
+        """Mind how a poll went: `cause` is "" for a good one. May raise StoreError."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +100,19 @@ class Desk:
         self.ours.store_committed(self.clock.now())
         self.readiness.store_works()
         tell(step.events)
+
+    def act(self, step: Step, *, server_now: datetime) -> None:
+        """After the commit: let everybody do what was decided. Raises MaiaError and StoreError."""
+        for follower in self.followers:
+            follower.act(step, server_now=server_now)
+
+    def poll_ended(self, *, cause: str, error: str) -> None:
+        """Let everybody mind how a poll went."""
+        try:
+            for follower in self.followers:
+                follower.poll_ended(self.account.state, cause=cause, error=error)
+        except StoreError as failure:
+            self.store_failed(failure)
 
     def store_failed(self, error: StoreError) -> None:
         """The record could not be read or written: nothing has moved, and it is tried again."""

@@ -68,6 +68,7 @@ class Poller:
             desk.store_failed(failure)
             cause, error = "store", str(failure)
         seconds = desk.clock.monotonic() - began
+        desk.poll_ended(cause=cause, error=error)
         if cause:
             desk.ours.poll_failed(cause, desk.clock.now(), seconds=seconds)
         else:
@@ -116,8 +117,7 @@ class Poller:
         desk.discovery.refused = frozenset(refused)
         desk.show_projects()
         desk.account.publish()
-        for follower in desk.followers:
-            follower.act(step, server_now=server_now)
+        desk.act(step, server_now=server_now)
 
     def _log_change_of(self, cause: str, error: str) -> None:
         """The first of a row of failures, and its end."""
