@@ -135,8 +135,8 @@ def _block(group: Sequence[Notice], zone: tzinfo) -> list[str]:
     runs: dict[str, list[str]] = {}
     for run_id, whats in happened.items():
         runs.setdefault(" + ".join(whats), []).append(shortened_middle(inert(run_id, _ID_SHOWN * 2), _ID_SHOWN))
-    for whats, run_ids in runs.items():
-        lines += [f"{whats}:", *run_ids] if len(run_ids) > 1 else [f"{whats}: {run_ids[0]}"]
+    for label, run_ids in runs.items():
+        lines += [f"{label}:", *run_ids] if len(run_ids) > 1 else [f"{label}: {run_ids[0]}"]
     return lines
 
 
