@@ -46,7 +46,7 @@ class StoreLocked(StoreError):
 
 
 _RESTORE = "restore it from a backup, or move it away to start anew (counters begin at 0)"
-_WRITE_ACCESS = "give this user write access to the file and its folder"
+_WRITE_ACCESS = "give this user write access to the file, to what is beside it (-wal, -shm, .lock), and to the folder"
 _FREE_SPACE = "free some space: nothing is lost, and it goes on by itself"
 
 _SQLITE_HINTS = {
@@ -71,6 +71,7 @@ _OS_HINTS = {
 }
 _SQLITE_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _SQLITE_LOST_TABLES = ("no such table", "no such column")  # SQLite has one code for all that is wrong with a statement
+_SQLITE_NO_TEXT = "Could not decode to UTF-8"  # followed by the column, and by the text, which is nobody's business
 _POSTGRESQL_LOST_TABLES = ("42P01", "42703", "3F000")  # undefined table, column, schema
 _POSTGRESQL_HINTS = {
     "42501": "grant this user access to the schema's tables",
@@ -112,11 +113,12 @@ def damaged(place: str, tried: str, reason: str) -> StoreCorrupt:
 
 def _from_driver(what: str, error: DBAPIError) -> StoreError:
     reason = str(error.orig).strip().partition("\n")[0] or type(error.orig).__name__
-    code = getattr(error.orig, "sqlite_errorcode", None)
     state = getattr(error.orig, "sqlstate", None)
-    if isinstance(code, int):
-        code &= 0xFF  # the lowest byte is the kind, the others say which variety
-        lost = code in _SQLITE_DAMAGED or reason.startswith(_SQLITE_LOST_TABLES)
+    if isinstance(error.orig, sqlite3.Error):
+        # The lowest byte is the kind, the others say which variety; what Python itself finds wrong has none.
+        code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
+        lost = code in _SQLITE_DAMAGED or reason.startswith((*_SQLITE_LOST_TABLES, _SQLITE_NO_TEXT))
+        reason = reason.partition(" with text ")[0] if reason.startswith(_SQLITE_NO_TEXT) else reason
         hint = _SQLITE_HINTS.get(code)
     else:
         lost = state in _POSTGRESQL_LOST_TABLES

@@ -11,13 +11,18 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Column, Dialect, Index, MetaData, String, Table, Text, TypeDecorator, text
 
+from exporter.store.errors import damaged
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECONDS_A_DAY = 86_400
 
 
 def instant(value: int) -> datetime:
-    """The aware instant of microseconds since 1970."""
-    return _EPOCH + timedelta(microseconds=value)
+    """The aware instant of microseconds since 1970. Raises StoreCorrupt for what never was one."""
+    try:
+        return _EPOCH + timedelta(microseconds=value)
+    except (OverflowError, TypeError) as error:  # SQLite keeps a text in a column of numbers, if it is given one
+        raise damaged("the store", "read the record", f"{value!r} is no instant") from error
 
 
 def micros(instant: datetime) -> int:
