@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 FORBIDDEN_ONLY = (Status.FORBIDDEN.value,)
 UNFINISHED = (Status.RUNNING.value, Status.CANCELLING.value)
 
+ONE_BY_ONE = tuple((status,) for status in UNFINISHED)
+
 FOLLOW_SECONDS = 20.0
 """How long a poll may read runs one by one. What is left keeps its state and comes first in the next poll."""
 
@@ -62,7 +64,9 @@ class Observer:
     def __init__(self, client: RunLists, *, lookback: timedelta) -> None:
         self._client = client
         self._lookback = lookback
-        self._groups: tuple[tuple[str, ...], ...] = (UNFINISHED,)
+        # The first poll asks one by one: a server that heeds one value only would hide runs that nothing else shows.
+        self._groups: tuple[tuple[str, ...], ...] = ONE_BY_ONE
+        self._tried_together = False
         self._polls = 0
         self._last_turn: dict[str, int] = {}  # run id -> in which poll it was last read by itself
 
@@ -76,8 +80,8 @@ class Observer:
     ) -> PollReading:
         """Recent runs, the newest FORBIDDEN ones, all unfinished ones, and one by one what these do not show.
 
-        `settled` tells which run ids are recorded as finished. Costs three calls when nothing happened. Raises
-        MaiaError when one of the three lists is not whole.
+        `settled` tells which run ids are recorded as finished. Costs three calls when nothing happened, the
+        first time four. Raises MaiaError when one of the lists is not whole.
         """
         self._polls += 1
 
@@ -107,6 +111,8 @@ class Observer:
             runs=tuple(run for run in (*rows, *active, *followed) if in_scope(run)),
             missing=frozenset(missing),
         )
+        if not self._tried_together:
+            self._tried_together, self._groups = True, (UNFINISHED,)
         cursor = reads.after_poll(state.cursor, recent, server_now, rest=rest, lookback=self._lookback)
         return PollReading(observation, cursor, tuple(unread))
 
@@ -235,7 +241,7 @@ class Observer:
 
     def _split(self, what: str) -> list[Run]:
         """Ask for one status a call from now on; the unfinished runs, asked for so."""
-        self._groups = tuple((status,) for status in UNFINISHED)
+        self._groups = ONE_BY_ONE
         log.warning("The API %s; asking for one status a call from now on.", what)
         return self._unfinished()
 

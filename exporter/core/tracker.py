@@ -167,7 +167,7 @@ class _Walk:
 
     def _is_history(self, run: Run, pipeline: PipelineState) -> bool:
         ended_at = run.finished_at or run.started_at
-        if self._first_poll_of(pipeline) or (ended_at is not None and ended_at < pipeline.watched_since):
+        if self._first_poll_of(pipeline) or (ended_at is not None and ended_at <= pipeline.watched_since):
             return True
         if ended_at is not None or not self._in_newest_scope(pipeline):
             return False

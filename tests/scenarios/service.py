@@ -81,7 +81,7 @@ class Simulated:
     """A served account and its control endpoint."""
 
     def __init__(self, script: str, clock: FakeClock, *, seed: int = 1) -> None:
-        self.clock = clock
+        self.clock, self.script = clock, script
         self.served = serve(parse_script(script, source="scenario.toml"), seed=seed, clock=clock.now)
         self._http = httpx.Client(base_url=self.served.control_url, trust_env=False)
 
