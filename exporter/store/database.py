@@ -7,14 +7,16 @@ the cause is gone. Must not know what the tables mean.
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+import sqlite3
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.pool import QueuePool
 
-from exporter.store.engine import engine_for, reading_options
+from exporter.store.engine import engine_for, is_sqlite, reading_options
 from exporter.store.errors import StoreError, StoreUnavailable, from_system, mapped, place_of
 from exporter.store.lock import ServiceLock
 from exporter.store.upgrade import needs_upgrade, outdated, upgrade
@@ -26,17 +28,19 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
     from sqlalchemy.engine import URL
 
-_OPEN, _READ, _WRITE = "open the record", "read the record", "write the record"
+_OPEN, _READ, _WRITE, _CLOSE = "open the record", "read the record", "write the record", "close the record"
 
 
 class Database:
     """One store, for any number of threads: each transaction has a connection of its own."""
 
     def __init__(self, url: URL) -> None:
+        # Links are resolved once: two names of one file share one lock.
+        self._file = Path(os.path.realpath(url.database)) if is_sqlite(url) and url.database else None
+        url = url if self._file is None else url.set(database=str(self._file))
         self.place = place_of(url)
         """Where it is, for people; without password."""
         self._engine = engine_for(url)
-        self._file = _file_of(url)
         self._lock: ServiceLock | None = None
         self._identity: tuple[int, int] | None = None  # the file we opened, whatever has its name later
 
@@ -80,6 +84,9 @@ class Database:
 
     def close(self) -> None:
         """Close all connections and let others in."""
+        with suppress(StoreError):
+            if self._moved(_CLOSE):
+                self._empty_wal()
         self._engine.dispose()
         if self._lock is not None:
             self._lock.release()
@@ -102,10 +109,11 @@ class Database:
     @contextmanager
     def _speaking(self, tried: str) -> Iterator[None]:
         """Errors become ours, and leave no connection behind that remembers them."""
-        if self._identity is not None and self._present_identity(tried) != self._identity:
+        if self._moved(tried):
+            self._empty_wal()
             raise StoreUnavailable(
                 f"{tried}: {self.place}: the file was removed or replaced while in use; put it back, "
-                "or stop the service, remove what is left of it (-wal, -shm), and start it again"
+                "or restart the service to go on with what is there now"
             )
         try:
             with mapped(self.place, tried):
@@ -113,6 +121,24 @@ class Database:
         except StoreError:
             self._engine.dispose()
             raise
+
+    def _moved(self, tried: str) -> bool:
+        return self._identity is not None and self._present_identity(tried) != self._identity
+
+    def _empty_wal(self) -> None:
+        """Bring home what waits beside a file that is no longer at its place, by the connections that still have it.
+
+        SQLite would take it for the continuation of whatever file is put there next.
+        """
+        pool = self._engine.pool
+        if not isinstance(pool, QueuePool) or not pool.checkedin():
+            return  # a new connection would open what is there now
+        with suppress(SQLAlchemyError, sqlite3.Error):
+            connection = self._engine.raw_connection()
+            try:
+                connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            finally:
+                connection.close()
 
     def _present_identity(self, tried: str) -> tuple[int, int] | None:
         """Device and inode of what has the file's name now; None when nothing has, or for a server."""
@@ -125,8 +151,3 @@ class Database:
         except OSError as error:
             raise from_system(self.place, tried, error) from error
         return status.st_dev, status.st_ino
-
-
-def _file_of(url: URL) -> Path | None:
-    """The SQLite file, whatever links lead to it: two names of one file share one lock."""
-    return Path(os.path.realpath(url.database)) if url.get_backend_name() == "sqlite" and url.database else None

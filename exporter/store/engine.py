@@ -30,10 +30,16 @@ _PRAGMAS = (
 )
 
 
+def is_sqlite(url: URL) -> bool:
+    """Whether the store is a file, not a server."""
+    return url.get_backend_name() == "sqlite"
+
+
 def engine_for(url: URL) -> Engine:
     """An engine that has not connected yet. Raises StoreError for a URL that is no store's."""
-    sqlite = url.get_backend_name() == "sqlite"
+    sqlite = is_sqlite(url)
     options: dict[str, Any] = {"timeout": _BUSY_SECONDS} if sqlite else {"connect_timeout": _CONNECT_SECONDS}
+    options = {name: value for name, value in options.items() if name not in url.query}
     try:
         # hide_parameters: users and messages of runs are in no error text.
         engine = create_engine(url, connect_args=options, hide_parameters=True, pool_pre_ping=not sqlite)
