@@ -234,11 +234,12 @@ class _Step:
                 yield decision
 
     def _failed(self, record: RunRecord, ledger: Ledger, knows: frozenset[str]) -> Decision:
-        row = in_a_row_fact(ledger.in_a_row(finish_order(record)))
-        event = EventKind(record.run.status.value)
-        return self.switchboard.address(
-            self._notice(event, record, after_message=(row,)), self._matter_of(record), knows=knows
-        )
+        order = finish_order(record)
+        after = (in_a_row_fact(ledger.in_a_row(order)),)
+        if succeeded_at := ledger.succeeded_after(order):
+            after += (Fact(label="since then", value=f"it has succeeded, last at {instant_text(succeeded_at)}"),)
+        notice = self._notice(EventKind(record.run.status.value), record, after_message=after)
+        return self.switchboard.address(notice, self._matter_of(record), knows=knows)
 
     def _recovered(self, record: RunRecord, ledger: Ledger, knows: frozenset[str]) -> Decision:
         old = self.before.pipelines.get(record.run.pipeline)

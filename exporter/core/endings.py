@@ -69,6 +69,11 @@ class Ledger:
             since = min(since, self._older_since or since)
         return InARow(count=count, since=datetime.fromtimestamp(since, UTC))
 
+    def succeeded_after(self, order: FinishOrder) -> datetime | None:
+        """When the last success that followed `order` finished; None where none has."""
+        newest = self._successes[-1] if self._successes else None
+        return datetime.fromtimestamp(newest[0], UTC) if newest is not None and newest > order else None
+
     def broken_after(self, order: FinishOrder) -> bool:
         """Whether a failure later than `order` was known before the step: then a success there mends nothing."""
         return self.newest_failure is not None and order < self.newest_failure
