@@ -72,12 +72,14 @@ _NOTHING_HANDED_OVER = (
     ("HANDSHAKE_FAILURE", "the TLS handshake failed"),
     ("ConnectTimeoutError", "no connection in time"),
     ("Tunnel connection failed", "the proxy refused the connection"),
-    ("Unable to connect to proxy", "the proxy cannot be reached"),
     ("Network is unreachable", "network unreachable"),
     ("No route to host", "no route to host"),
     ("NewConnectionError", "no connection"),
 )
 """Words of an exception that came before anything of the message was handed over, and ours for them."""
+
+_ON_ITS_WAY = "Connection aborted"
+"""What `requests` says when a connection broke that had been made: whatever the cause, it was being used."""
 
 _CONNECTING = "Connection error while submitting email"
 """What Apprise says when it did not come as far as handing over a mail."""
@@ -138,7 +140,7 @@ def _broken_off(said: str) -> Outcome:
     if PAGE in said:
         return Outcome(OutcomeClass.AMBIGUOUS, PAGE)
     for words, reason in _NOTHING_HANDED_OVER:
-        if words in said:
+        if words in said and _ON_ITS_WAY not in said:
             return Outcome(OutcomeClass.UNAVAILABLE, reason)
     if "timed out" in said.lower():
         return Outcome(OutcomeClass.AMBIGUOUS, "no answer in time")

@@ -10,12 +10,12 @@ from __future__ import annotations
 import logging
 import threading
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from exporter.apprise_answers import PAGE, outcome_of
 from exporter.config.errors import Problem
-from exporter.core.delivery import Outcome, OutcomeClass
+from exporter.core.delivery import Outcome, OutcomeClass, Room, Tone
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,15 +35,11 @@ _OURS = {"retry": "0", "wait": "0", "rto": str(READ_SECONDS), "cto": str(CONNECT
 _NOT_THEIRS = ("format", "tag")
 """Options that are not obeyed: text is sent as text, and to whom is for routes to say."""
 
+_LINE_END = 2
+"""What stands between a title and a body that are sent as one."""
+
 _RECIPIENTS = ("targets", "channels", "topics", "users", "devices", "rooms", "groups", "cc", "bcc")
 """Where Apprise's services keep to whom they send."""
-
-
-class Room(NamedTuple):
-    """How many characters a service takes at once."""
-
-    title: int
-    body: int
 
 
 def check_targets(targets: Iterable[Target]) -> list[Problem]:
@@ -58,24 +54,27 @@ def check_targets(targets: Iterable[Target]) -> list[Problem]:
 
 
 def room(url: str) -> Room:
-    """How long a message may be; very long when the service sets no limit."""
+    """How long a message to this service may be: no longer than what Slack takes, shorter where it takes less."""
     service = _service(url)
     if service is None:
-        return Room(150, 2_900)
-    title, body = int(service.title_maxlen), int(service.body_maxlen)
-    return Room(title, body) if title > 0 else Room(150, max(1, body - 152))  # a service without titles: in the body
+        return Room()
+    most, longest_title, longest_body = Room(), int(service.title_maxlen), int(service.body_maxlen)
+    title = min(most.title, longest_title if longest_title > 0 else longest_body // 3)
+    shared = longest_title <= 0 or service.overflow_amalgamate_title  # the title takes its place from the body
+    taken = int(service.overflow_buffer) + (title + _LINE_END if shared else 0)
+    return Room(title=title, body=max(1, min(most.body, longest_body - taken)))
 
 
-def send(url: str, *, title: str, body: str) -> Outcome:
-    """Send one message now. Takes 10 s to connect and 20 s to be answered at most, and raises nothing."""
+def send(url: str, *, title: str, body: str, tone: Tone = Tone.INFO) -> Outcome:
+    """Send one message now. Waits 10 s for a connection and 20 s for an answer at most, and raises nothing."""
     apprise = _apprise()
     service = _service(url)
     if service is None:
         return Outcome(OutcomeClass.TARGET_BROKEN, "Apprise cannot load its URL")
-    # Inline, in this thread: a thread of Apprise's own would go on sending after we had given it up.
-    one = apprise.Apprise(service, asset=apprise.AppriseAsset(service_timeout=0))
     try:
-        result = one.notify(title=title, body=body, body_format="text", log_level=logging.DEBUG)
+        result = apprise.Apprise(service, asset=service.asset).notify(
+            title=title, body=body, notify_type=tone.value, body_format="text", log_level=logging.DEBUG
+        )
         attempts = [attempt for service_result in result for attempt in service_result.attempts]
         if attempts and attempts[-1].status is apprise.AppriseResultStatus.SUCCESS:
             return Outcome(OutcomeClass.SENT)
@@ -119,7 +118,9 @@ def _service(url: str) -> Any:
         return None
     for key in _NOT_THEIRS:
         parsed.pop(key, None)
-    return apprise.Apprise.instantiate({**parsed, **_OURS})
+    # No timeout of Apprise's own: it would leave a thread behind that goes on sending after we had given it up.
+    asset = apprise.AppriseAsset(service_timeout=0, app_id="Maia Exporter", app_desc="Maia Exporter")
+    return apprise.Apprise.instantiate({**parsed, **_OURS}, asset=asset)
 
 
 @lru_cache(maxsize=1)

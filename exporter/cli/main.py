@@ -23,6 +23,8 @@ _COMMANDS = {
     "simulate": ("exporter.cli.simulate", "simulate"),
     "demo": ("exporter.cli.demo", "demo"),
     "limits": ("exporter.cli.limits", "limits"),
+    "alerts": ("exporter.cli.alerts", "alerts"),
+    "silence": ("exporter.cli.silence", "silence"),
     "projects": ("exporter.cli.guide.lists", "projects"),
     "environments": ("exporter.cli.guide.lists", "environments"),
     "pipelines": ("exporter.cli.guide.lists", "pipelines"),

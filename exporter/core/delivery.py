@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from exporter.core.messages import BODY_LIMIT, TITLE_LIMIT
 from exporter.core.notice import DeliveryState
 
 if TYPE_CHECKING:
@@ -43,6 +44,22 @@ class Outcome:
 
     outcome: OutcomeClass
     reason: str = ""
+
+
+class Tone(StrEnum):
+    """What colour a message has, where a service knows colours."""
+
+    FAILURE = "failure"
+    WARNING = "warning"
+    SUCCESS = "success"
+    INFO = "info"
+
+
+class Room(NamedTuple):
+    """How many characters a target takes; by default as many as Slack does."""
+
+    title: int = TITLE_LIMIT
+    body: int = BODY_LIMIT
 
 
 class Form(StrEnum):

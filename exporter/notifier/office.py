@@ -15,21 +15,21 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from exporter.clock import Clock
-    from exporter.core.delivery import Outcome, TargetNews
+    from exporter.core.delivery import Outcome, Room, TargetNews, Tone
     from exporter.notifier.composer import Composer
     from exporter.store.database import Database
     from exporter.store.errors import StoreError
     from exporter.store.outbox_views import Standing
 
-Report = Callable[["Connection", "TargetNews"], object] if TYPE_CHECKING else object
-"""Decides what the other targets are told about one, and records it on the connection of the settlement."""
 
+class Channel(Protocol):
+    """Hands messages to targets: `exporter.apprise_channel`."""
 
-class Send(Protocol):
-    """Hands one message to one target, now."""
+    def room(self, url: str) -> Room:
+        """How long a message may be."""
 
-    def __call__(self, url: str, *, title: str, body: str) -> Outcome:
-        """How it went. Raises nothing."""
+    def send(self, url: str, *, title: str, body: str, tone: Tone) -> Outcome:
+        """Send one message now; how it went. Raises nothing."""
 
 
 class Watcher(Protocol):
@@ -78,7 +78,8 @@ class Office:
     database: Database
     clock: Clock
     boot: str  # this process, among all that ever held a lease
-    send: Send
+    channel: Channel
     pause: Callable[[int], timedelta]  # how long to wait after so many failures in a row
     report: Callable[[Connection, TargetNews], object]
+    """Decides what the other targets are told about one, and records it on the connection of the settlement."""
     watcher: Watcher

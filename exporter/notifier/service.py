@@ -69,7 +69,12 @@ class Notifier:
 
     def stop(self, seconds: float) -> bool:
         """Claim nothing more, and wait a while for what is under way; whether all of it has ended."""
-        parts = (*self._workers.values(), *self._retired, self._tidier, self._heartbeat)
+        parts: tuple[Worker | Tidier | Heartbeat, ...] = (
+            *self._workers.values(),
+            *self._retired,
+            self._tidier,
+            self._heartbeat,
+        )
         for part in parts:
             part.stop()
         clock = self._office.clock

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import logging
 import threading
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from exporter.core.delivery import Outcome, OutcomeClass
+from exporter.notifier.composer import tone_of
 from exporter.store import leases
 from exporter.store.errors import StoreError
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from exporter.core.delivery import TargetNews
+    from exporter.core.delivery import Room, TargetNews
     from exporter.notifier.composer import Composer
     from exporter.notifier.office import Endpoint, Office
 
@@ -121,7 +123,7 @@ class Worker:
                 boot=office.boot,
                 now=now,
                 per_minute=self.endpoint.per_minute,
-                fold=self.composer.fitting,
+                fold=partial(self.composer.fitting, room=self._room),
             )
         office.watcher.store_works()
         if isinstance(claimed, leases.Wait):
@@ -130,11 +132,17 @@ class Worker:
 
     def _send(self, claimed: leases.Claim) -> Outcome:
         try:
-            message = self.composer.message(claimed, now=self._office.clock.now())
+            message = self.composer.message(claimed, now=self._office.clock.now(), room=self._room)
         except Exception:
             log.exception("A message cannot be written.", extra={"event_id": claimed.items[0].event_id})
             return Outcome(OutcomeClass.POISON, "we cannot write this message")
-        return self._office.send(self.endpoint.url, title=message.title, body=message.body)
+        return self._office.channel.send(
+            self.endpoint.url, title=message.title, body=message.body, tone=tone_of(claimed)
+        )
+
+    @cached_property
+    def _room(self) -> Room:
+        return self._office.channel.room(self.endpoint.url)
 
     def _settle(self, claimed: leases.Claim, outcome: Outcome) -> None:
         """Write down how it went, as often as it takes: until then nothing else is sent to this target."""
