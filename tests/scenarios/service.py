@@ -82,7 +82,8 @@ class Simulated:
 
     def __init__(self, script: str, clock: FakeClock, *, seed: int = 1) -> None:
         self.clock, self.script = clock, script
-        self.served = serve(parse_script(script, source="scenario.toml"), seed=seed, clock=clock.now)
+        parsed = parse_script(script, source="scenario.toml") if "\n" in script else script
+        self.served = serve(parsed, seed=seed, clock=clock.now)
         self._http = httpx.Client(base_url=self.served.control_url, trust_env=False)
 
     def close(self) -> None:
@@ -203,6 +204,10 @@ class Scraped:
     def pipelines(self) -> set[tuple[str, str, str]]:
         found = [dict(labels) for name, labels in self._found if name == "maia_pipeline_info"]
         return {(each["project_name"], each["environment_name"], each["pipeline_name"]) for each in found}
+
+    def facts(self) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+        """What it says of pipelines."""
+        return {key: number for key, number in self._found.items() if key[0].startswith("maia_pipeline_")}
 
 
 def assert_shows_the_truth(service: Service, *, since: datetime = T0, counters: bool = True) -> Scraped:
