@@ -5,6 +5,7 @@ Must not begin or end transactions, nor decide what a run's change means. A fini
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -87,7 +88,10 @@ def newest_failures(connection: Connection, *, limit: int) -> list[RunRecord]:
 
 
 def runs_of(connection: Connection, key: PipelineKey, *, limit: int) -> list[RunRecord]:
-    """The newest runs of one pipeline, finished or not, newest first."""
+    """The newest runs of one pipeline, finished or not, newest first.
+
+    Looks through all runs from the newest on until it has `limit`: half a second of a million, so not for a poll.
+    """
     return [rows.run_record(row) for row in connection.execute(_RUNS_OF, {**_of(key), "limit": limit})]
 
 
@@ -96,8 +100,10 @@ def prune(connection: Connection, *, before: datetime, keep: Collection[str], li
 
     Never one that is still followed or in `keep`. Returns how many: fewer than `limit` means that none is left.
     """
-    oldest = connection.execute(_PRUNABLE, {"before": before, "limit": limit + len(keep)}).scalars()
-    ids = [run_id for run_id in oldest if run_id not in keep][:limit]
+    kept = frozenset(keep)
+    # Read bit by bit: however many are to be kept, no more is fetched than it takes to find `limit` others.
+    with connection.execute(_PRUNABLE, {"before": before}, execution_options={"yield_per": _IDS_AT_ONCE}) as oldest:
+        ids = list(islice((run_id for run_id in oldest.scalars() if run_id not in kept), limit))
     for some in _in_chunks(ids):
         connection.execute(_DELETE_RUNS, {"ids": some})
     return len(ids)
@@ -152,5 +158,4 @@ _PRUNABLE = (
     .where(_RUN.ended_at < bindparam("before", type_=schema.Instant))
     .where(or_(_FINISHED, _RUN.vanished_at.is_not(None)))
     .order_by(_RUN.ended_at)
-    .limit(_LIMIT)
 )

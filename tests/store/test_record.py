@@ -218,6 +218,15 @@ def test_old_runs_are_let_go_in_batches_oldest_first_and_never_those_to_keep(con
     assert left() == ["r0", "r3"]
 
 
+@pytest.mark.parametrize("kind", [list, set])
+def test_old_runs_are_found_behind_many_to_keep(connection, kind):
+    keep = kind(f"kept-{number}" for number in range(3_000))
+    write(connection, *[finished(run_id, end=OLD) for run_id in keep])
+    write(connection, *[finished(f"r{number}", end=OLD + minutes(1)) for number in range(5)])
+    assert [record.prune(connection, before=HOUR_AGO, keep=keep, limit=3) for _ in range(3)] == [3, 2, 0]
+    assert set(ids(record.newest_finished(connection, limit=9_999))) == set(keep)
+
+
 def test_counters_and_the_last_success_outlive_the_runs(connection):
     kept = pipeline(last_success=(OLD.timestamp(), "r1"), counts=RunCounts(bucket_sum=0.1 + 0.2))
     write(connection, finished(end=OLD), pipelines=(kept,))

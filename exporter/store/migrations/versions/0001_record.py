@@ -33,7 +33,6 @@ def upgrade() -> None:
         sa.Column("history", sa.Boolean, nullable=False),
         sa.Column("ended_at", sa.BigInteger, nullable=False),
     )
-    op.create_index("run_by_pipeline", "run", ["project_id", "environment_name", "pipeline_name", "ended_at"])
     op.create_index("run_by_end", "run", ["ended_at"])
     unfinished = sa.text("finished_seen_at IS NULL")
     op.create_index("run_unfinished", "run", ["run_id"], sqlite_where=unfinished, postgresql_where=unfinished)
