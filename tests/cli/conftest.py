@@ -101,11 +101,25 @@ class Terminal:
     def __init__(self, command: list[str], env: dict[str, str], cwd: Path) -> None:
         self._ours, theirs = pty.openpty()
         os.set_blocking(self._ours, False)
+        # The first terminal that a new session opens is its own: only so does a typed Ctrl-C arrive.
+        opening = ["sh", "-c", 'exec <"$0" >"$0" 2>&1; echo open; exec "$@"', os.ttyname(theirs), *command]
         self.process = subprocess.Popen(
-            command, stdin=theirs, stdout=theirs, stderr=theirs, env=env, cwd=cwd, start_new_session=True
+            opening,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=env,
+            cwd=cwd,
+            start_new_session=True,
         )
+        self._read_so_far = b""
+        self.until("open\r\n")
         os.close(theirs)
-        self.text = ""
+        self._read_so_far = b""
+
+    @property
+    def text(self) -> str:
+        return self._read_so_far.decode(errors="replace")
 
     def until(self, words: str) -> str:
         """Read until the screen has seen `words`; all that was written so far."""
@@ -135,35 +149,54 @@ class Terminal:
             read = os.read(self._ours, 65536)
         except OSError:  # Linux says EIO when the other side is closed
             return False
-        self.text += read.decode(errors="replace")
+        self._read_so_far += read
         return bool(read)
 
 
 class Going:
     """A process that runs while the test does something; its streams are pipes."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self.process = process
-        self.errors = ""
+        self._errors = b""
 
     def until(self, words: str) -> str:
-        """Read standard error until a line has `words`."""
+        """Read standard error until it has `words`; all of it so far."""
         stream = self.process.stderr
-        while True:
-            assert select.select([stream], [], [], PATIENCE)[0], f"it says no more: {self.errors!r}"
-            line = stream.readline()
-            assert line, f"it ended without {words!r}: {self.errors!r}"
-            self.errors += line
-            if words in line:
-                return line
+        while words.encode() not in self._errors:
+            assert select.select([stream], [], [], PATIENCE)[0], f"it says no more: {self._errors!r}"
+            read = os.read(stream.fileno(), 65536)
+            assert read, f"it ended without {words!r}: {self._errors!r}"
+            self._errors += read
+        return self._errors.decode()
+
+    def answer(self, text: str) -> None:
+        self.process.stdin.write(text.encode())
+        self.process.stdin.flush()
 
     def interrupt(self) -> None:
         self.process.send_signal(signal.SIGINT)
 
     def ended(self) -> tuple[int, str, str]:
-        """Exit code, standard output, standard error."""
-        output, errors = self.process.communicate(timeout=PATIENCE)
-        return self.process.returncode, output, self.errors + errors
+        """Exit code, standard output, standard error; its standard input stays open until then."""
+        ends = {stream: b"" for stream in (self.process.stdout, self.process.stderr) if stream}
+        waiting = set(ends)
+        while waiting:
+            ready, _, _ = select.select(waiting, [], [], PATIENCE)
+            assert ready, f"it says no more: {ends!r}"
+            for stream in ready:
+                read = os.read(stream.fileno(), 65536)
+                ends[stream] += read
+                if not read:
+                    waiting.discard(stream)
+        code = self.process.wait(PATIENCE)
+        output = ends.get(self.process.stdout, b"").decode()
+        return code, output, (self._errors + ends.get(self.process.stderr, b"")).decode()
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate(timeout=PATIENCE)
 
 
 class Overheard:
@@ -211,23 +244,22 @@ class Account:
             cwd=self.folder,
             timeout=PATIENCE,
             text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             **more,
         )
 
-    def start(self, *words: str) -> Going:
+    def start(self, *words: str, stdin: int = subprocess.DEVNULL) -> Going:
         process = subprocess.Popen(
             [str(SCRIPT), *words],
             env=self.env,
             cwd=self.folder,
-            text=True,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
-        self._stack.callback(_finish, process)
-        return Going(process)
+        going = Going(process)
+        self._stack.callback(going.close)
+        return going
 
     def terminal(self, *words: str) -> Terminal:
         terminal = Terminal([str(SCRIPT), *words], self.env, self.folder)
@@ -263,12 +295,6 @@ class Account:
 
     def truth(self, run_id: str) -> dict[str, Any]:
         return self.control(f"runs/{run_id}")
-
-
-def _finish(process: subprocess.Popen[str]) -> None:
-    if process.poll() is None:
-        process.kill()
-    process.communicate(timeout=PATIENCE)
 
 
 @pytest.fixture

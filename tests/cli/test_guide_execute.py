@@ -272,6 +272,14 @@ def test_a_run_that_surfaces_late_is_waited_for(maia):
     assert maia(*QUICK, "--wait").returncode == 0
 
 
+def test_a_token_that_dies_while_waiting_is_renewed(maia):
+    going = maia.start(*SLOW, "--wait")
+    going.until("RUNNING for ")
+    maia.control("token/revoke", {})
+    maia.control(f"runs/{started(maia)[0]}/end", {"status": "SUCCESS"})
+    assert going.ended()[0] == 0
+
+
 def test_rights_that_are_lost_while_waiting_end_it_with_the_way_to_look(maia):
     going = maia.start(*SLOW, "--wait")
     going.until("RUNNING for ")

@@ -259,7 +259,7 @@ def test_several_statuses_work_with_a_server_that_takes_one(busy, values):
     busy.control("answers", {"status_values": values})
     options = ("--status", "RUNNING", "--status", "FAILED", "--status", "FORBIDDEN")
     assert words(busy("executions", *options, "--plain")) == [
-        getattr(busy, each) for each in "going test marketing reload forbidden".split()
+        getattr(busy, each) for each in ["going", "test", "marketing", "reload", "forbidden"]
     ]
 
 
