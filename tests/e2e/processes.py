@@ -20,16 +20,16 @@ EXPORTER = Path(sys.executable).with_name("maia-exporter")
 _never = threading.Event()
 
 
-def until(condition: Callable[[], Any], *, timeout: float = 20.0, what: str = "") -> Any:
-    """What `condition` answers as soon as that is true; looks twenty times a second."""
-    for _ in range(int(timeout * 20)):
+def until(condition: Callable[[], Any], *, timeout: float = 20.0, every: float = 0.05, what: str = "") -> Any:
+    """What `condition` answers as soon as that is true; looks `every` so many seconds."""
+    for _ in range(int(timeout / every)):
         try:
             found = condition()
         except (httpx.HTTPError, OSError):
             found = None
         if found:
             return found
-        _never.wait(0.05)
+        _never.wait(every)
     raise AssertionError(f"not within {timeout} s: {what or condition}")
 
 
@@ -142,6 +142,9 @@ class Service(Process):
         extra: str = "",
         poll: str = "",
         secret: str = "demo",
+        per_minute: int = 6000,
+        patience: str = "20s",
+        interval: str = "1s",
         flags: tuple[str, ...] = (),
         wrapped_by: tuple[str, ...] = (),
     ) -> None:
@@ -155,10 +158,10 @@ api_url = "{api}/dpc"
 token_url = "{api}/oauth/dpc/token"
 client_id = "demo"
 client_secret = "{secret}"
-requests_per_minute = 6000
-request_timeout = "20s"
+requests_per_minute = {per_minute}
+request_timeout = "{patience}"
 [poll]
-interval = "1s"
+interval = "{interval}"
 {poll}
 [web]
 listen = "127.0.0.1:{self.port}"
@@ -175,14 +178,21 @@ listen = "127.0.0.1:{self.port}"
     def ready(self, *, timeout: float = 20.0) -> None:
         until(lambda: self.get("/-/ready").status_code == 200, timeout=timeout, what="the service is ready")
 
-    def sample(self, name: str, **labels: str) -> float | None:
-        """One sample of the page, None where it is absent."""
+    def samples(self, name: str, **labels: str) -> list[float]:
+        """All samples of the page with this name and these labels."""
+        found = []
         for line in self.get("/metrics").text.splitlines():
             if line.startswith(name) and line[len(name)] in "{ ":
                 shown, _, value = line.rpartition(" ")
                 if all(f'{label}="{text}"' in shown for label, text in labels.items()):
-                    return float(value)
-        return None
+                    found.append(float(value))
+        return found
+
+    def sample(self, name: str, **labels: str) -> float | None:
+        """The one sample with this name and these labels, None where there is none."""
+        found = self.samples(name, **labels)
+        assert len(found) < 2, f"{name} {labels}: {len(found)} samples"
+        return found[0] if found else None
 
     def up(self, *, timeout: float = 20.0) -> None:
         until(lambda: self.sample("maia_up") == 1, timeout=timeout, what="the service is up")
