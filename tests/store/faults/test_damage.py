@@ -25,6 +25,11 @@ def unfinished(store):
         return set(record.load(connection).unfinished)
 
 
+def newest(store):
+    with store.reading() as connection:
+        return record.newest_finished(connection, limit=2_000)
+
+
 def scribble(file, start, end):
     with file.open("r+b") as handle:
         handle.seek(start)
@@ -56,9 +61,8 @@ def test_garbage_in_the_middle_is_named_and_not_taken_for_rows(file, opened, who
     store.close()
     size = file.stat().st_size
     scribble(file, int(size * whole) // PAGE * PAGE, size)
-    store = opened()
-    with pytest.raises(StoreCorrupt, match="restore it from a backup"), store.reading() as connection:
-        record.newest_finished(connection, limit=2_000)
+    with pytest.raises(StoreCorrupt, match="restore it from a backup"):  # at once, or when the place is come to
+        newest(opened())
 
 
 def test_a_backup_that_is_copied_over_the_damage_is_used_at_once(file, opened, tmp_path):
