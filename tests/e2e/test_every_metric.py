@@ -112,7 +112,7 @@ def test_every_metric_and_every_label_value_moves(stage):
     clock = SystemClock()
     watcher.look(service)
     for status in ("RUNNING", "CANCELLING"):
-        simulator.tell("runs", pipelineName=PIPELINE, status=status)
+        simulator.tell("runs", pipelineName=f"active/{status}.orch.yaml", status=status)
         seen("maia_pipeline_active_runs", status=status)
     simulator.tell("runs", pipelineName=PIPELINE, status="PAUSED", unfinished=True)
     seen("maia_pipeline_active_runs", status="UNKNOWN")
