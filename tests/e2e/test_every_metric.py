@@ -37,7 +37,6 @@ STAYS = {
     ("maia_exporter_build_info",): "what is running does not change while it runs",
     ("maia_exporter_is_leader",): "one process on SQLite leads for ever",
     ("maia_exporter_config_last_reload_successful",): "the config is read at the start only",
-    ("maia_pipeline_info",): "a fact, always 1",
 }
 
 ELSEWHERE = {
