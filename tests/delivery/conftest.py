@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import trustme
+from store.conftest import database, empty_file, file, server, url  # noqa: F401 - fixtures
 
 from exporter import apprise_channel
 
@@ -44,11 +45,11 @@ def server_tls(authority: trustme.CA) -> Callable[[str], ssl.SSLContext]:
 @pytest.fixture
 def trusted(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """This process trusts the authority, as an operator would make it: through the environment."""
-    file = tmp_path / "ca.pem"
-    authority.cert_pem.write_to_path(str(file))
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(file))
-    monkeypatch.setenv("SSL_CERT_FILE", str(file))
-    return str(file)
+    bundle = str(tmp_path / "ca.pem")
+    authority.cert_pem.write_to_path(bundle)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle)
+    monkeypatch.setenv("SSL_CERT_FILE", bundle)
+    return bundle
 
 
 @pytest.fixture

@@ -44,7 +44,12 @@ class Posted:
 class HttpTarget:
     """Keeps what it is posted, and answers as the `answer` of the moment says."""
 
-    def __init__(self, answer: Answer | Callable[[Posted], Answer] = OK, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        answer: Answer | Callable[[Posted], Answer] = OK,
+        tls: ssl.SSLContext | None = None,
+        port: int = 0,
+    ) -> None:
         self.answer = answer
         self.tls = tls
         self.posts: list[Posted] = []
@@ -89,7 +94,7 @@ class HttpTarget:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self._server.daemon_threads = True
         self.port = self._server.server_address[1]
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
