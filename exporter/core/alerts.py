@@ -43,6 +43,10 @@ if TYPE_CHECKING:
 _ORDINARY = (Status.CANCELLED, Status.SKIPPED)
 """Ends that are recorded only where some route asks for them: an account may skip thousands of runs a day."""
 
+_FORBIDDEN_MEANS = Fact(
+    label="means", value="it never ran: its runner's allow list does not permit this project and environment"
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertRules:
@@ -238,7 +242,8 @@ class _Step:
         after = (in_a_row_fact(ledger.in_a_row(order)),)
         if succeeded_at := ledger.succeeded_after(order):
             after += (Fact(label="since then", value=f"it has succeeded, last at {instant_text(succeeded_at)}"),)
-        notice = self._notice(EventKind(record.run.status.value), record, after_message=after)
+        means = (_FORBIDDEN_MEANS,) if record.run.status is Status.FORBIDDEN else ()
+        notice = self._notice(EventKind(record.run.status.value), record, facts=means, after_message=after)
         return self.switchboard.address(notice, self._matter_of(record), knows=knows)
 
     def _recovered(self, record: RunRecord, ledger: Ledger, knows: frozenset[str]) -> Decision:

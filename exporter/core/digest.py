@@ -9,7 +9,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from exporter.core.inert import inert, shortened_middle
-from exporter.core.messages import BODY_LIMIT, REPEAT, TITLE_LIMIT, Message, local_time, quoted_link, title_of
+from exporter.core.messages import BODY_LIMIT, REPEAT, TITLE_LIMIT, Message, quoted_link, title_of, zone_name
 from exporter.core.notice import EventKind
 from exporter.core.run_notice import MESSAGE
 
@@ -68,6 +68,7 @@ def digest(
         head.insert(0, _REPEAT_LINE)
     if late := sum(notice.late for notice in notices):
         head.append(f"late: {late:,} of them, found more than 10 minutes after the run ended")
+    head.append(f"times: {zone_name(groups[0][-1].occurred_at, zone)}")
     if link:
         head.append(f"more: {quoted_link(link)}")
     blocks = [head, *(_block(group, zone) for group in groups)]
@@ -86,13 +87,15 @@ def _groups(notices: Iterable[Notice]) -> list[list[Notice]]:
     for notice in notices:
         found.setdefault(notice.pipeline or notice.event_id, []).append(notice)
     for group in found.values():
-        group.sort(key=lambda notice: (notice.occurred_at, notice.event_id))
+        group.sort(key=lambda notice: notice.occurred_at)
     return sorted(found.values(), key=_badness)
 
 
-def _badness(group: Sequence[Notice]) -> tuple[int, int, str]:
+def _badness(group: Sequence[Notice]) -> tuple[bool, int, int, str]:
+    """Sorts what still stands before what has recovered, then the worst and the most first."""
     worst = min(map(_rank, group))
-    return worst, -sum(_rank(notice) == worst for notice in group), group[0].subject
+    most = sum(_rank(notice) == worst for notice in group)
+    return group[-1].event is EventKind.RECOVERED, worst, -most, group[0].subject
 
 
 def _rank(notice: Notice) -> int:
@@ -120,24 +123,29 @@ def _block(group: Sequence[Notice], zone: tzinfo) -> list[str]:
     """What it is about, how it stands, and the ids: of runs by what happened to them, else of the event."""
     newest = group[-1]
     counts = Counter(notice.event for notice in group)
-    last = f"{newest.event.value} " if len(counts) > 1 else ""
-    lines = [
-        f"{inert(newest.subject, _SUBJECT_SHOWN)}: {_counted(counts)}",
-        f"{'last' if len(group) > 1 else 'at'}: {last}{local_time(newest.occurred_at, zone)}",
-    ]
+    last = f", last {newest.event.value}" if len(counts) > 1 else ", last" if len(group) > 1 else ","
+    time = f"{newest.occurred_at.astimezone(zone):%m-%d %H:%M}"
+    lines = [f"{inert(newest.subject, _SUBJECT_SHOWN)}: {_counted(counts)}{last} {time}"]
     happened: dict[str, list[str]] = {}
     for notice in group:
         what = _what(notice)
         if what:
             happened.setdefault(notice.run_id, []).append(what)
         else:
-            lines.append(f"event id: {shortened_middle(inert(notice.event_id, _ID_SHOWN * 2), _ID_SHOWN)}")
+            lines.append(f"event id: {_short_id(notice.event_id)}")
     runs: dict[str, list[str]] = {}
     for run_id, whats in happened.items():
-        runs.setdefault(" + ".join(whats), []).append(shortened_middle(inert(run_id, _ID_SHOWN * 2), _ID_SHOWN))
+        runs.setdefault(" + ".join(whats), []).append(_short_id(run_id))
     for label, run_ids in runs.items():
-        lines += [f"{label}:", *run_ids] if len(run_ids) > 1 else [f"{label}: {run_ids[0]}"]
+        if [label] == list(counts):
+            lines += run_ids
+        else:
+            lines += [f"{label}:", *run_ids] if len(run_ids) > 1 else [f"{label}: {run_ids[0]}"]
     return lines
+
+
+def _short_id(text: str) -> str:
+    return shortened_middle(inert(text, _ID_SHOWN * 2), _ID_SHOWN)
 
 
 def _what(notice: Notice) -> str:

@@ -16,14 +16,14 @@ _ESCAPE_SEQUENCES = re.compile(
     r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"  # titles, hyperlinks, device strings
     r"|\x1b[ -/]*[0-~]"
 )
-_LINE_BREAKS = re.compile(r"\s*[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]\s*")
-_SPACES = re.compile(r"\s+")
+_LINE_BREAKS = re.compile(r"[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _INVISIBLE = re.compile(
-    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f"  # controls (those that are white space have gone before)
+    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f"  # controls that are no white space
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"  # soft hyphen, joiners, marks, fillers
     "\u200b\u200c\u200e\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0d\ufeff\uffa0"  # zero width, direction
-    "\ufff0-\uffff\ufdd0-\ufdef\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"  # tags, annotations
+    "\ufff0-\ufffc\ufffe\uffff\ufdd0-\ufdef"  # annotations, no characters
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"  # format controls, tags
 )
 _EMOJI = "[\u2190-\u2bff\ufe0f\U0001f000-\U0001faff]"
 _JOINER = re.compile(f"(?<!{_EMOJI})\u200d|\u200d(?!{_EMOJI})")
@@ -66,11 +66,10 @@ def plain_ascii(text: str) -> str:
 
 
 def _visible(text: str) -> str:
-    text = _ESCAPE_SEQUENCES.sub("", text)
-    text = _SURROGATES.sub("\ufffd", text)
-    text = _INVISIBLE.sub("", _LINE_BREAKS.sub("\n", text))
-    text = _JOINER.sub("", text).strip()
-    return LINE_BREAK.join(_SPACES.sub(" ", line) for line in text.split("\n"))
+    text = _SURROGATES.sub("\ufffd", _ESCAPE_SEQUENCES.sub("", text))
+    text = _JOINER.sub("", _INVISIBLE.sub("", text))
+    lines = (" ".join(line.split()) for line in _LINE_BREAKS.split(text))
+    return LINE_BREAK.join(filter(None, lines))
 
 
 def _disarmed(text: str) -> str:

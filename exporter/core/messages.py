@@ -43,7 +43,18 @@ _SHORTEST_LINE = 40
 _OF_THE_API = {"project", "environment", "pipeline", "status", "trigger", "user", MESSAGE, "answer", "error"}
 """Labels of facts that are not our words: an instant in them is shown as it came."""
 
-_BEFORE_THE_STEP = {"project", "environment", "pipeline", "status", "trigger", "user", "start", "end", "duration"}
+_BEFORE_THE_STEP = {
+    "project",
+    "environment",
+    "pipeline",
+    "status",
+    "trigger",
+    "user",
+    "start",
+    "end",
+    "first seen",
+    "duration",
+}
 _INSTANT = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _IN_A_LINK = "%:/?#[]@!$&'()*+,;=~"
 
@@ -91,17 +102,21 @@ def title_of(text: str, limit: int, *, possible_repeat: bool) -> str:
 
 def local_time(instant: datetime, zone: tzinfo) -> str:
     """An instant in a time zone, with the zone's name: `2026-01-31 03:14:09 CET (Europe/Berlin)`."""
-    local = instant.astimezone(zone)
-    short = local.tzname() or ""
+    return f"{instant.astimezone(zone):%Y-%m-%d %H:%M:%S} {zone_name(instant, zone)}"
+
+
+def zone_name(instant: datetime, zone: tzinfo) -> str:
+    """What a zone is called at an instant: `CET (Europe/Berlin)`, `UTC`."""
+    short = instant.astimezone(zone).tzname() or ""
     name = str(getattr(zone, "key", short))
-    return f"{local:%Y-%m-%d %H:%M:%S} {short}" + (f" ({name})" if name != short else "")
+    return short if name == short else f"{short} ({name})"
 
 
 def how_late(notice: Notice, told_at: datetime) -> str:
     """Since when it could have been told, in words; "" when it is told in time."""
-    ended = notice.event in (*ENDINGS, EventKind.RECOVERED)
+    ended = notice.late or notice.event in (*ENDINGS, EventKind.RECOVERED)
     delay = told_at - (notice.occurred_at if ended else notice.detected_at)
-    if delay <= LATE_AFTER and not notice.late:
+    if delay <= LATE_AFTER:
         return ""
     return f"told {format_duration(delay)} after " + ("the run ended" if ended else "it was found")
 
@@ -120,7 +135,7 @@ def _lines(notice: Notice, detail: str, zone: tzinfo, told_at: datetime) -> list
 def _line(fact: Fact, zone: tzinfo) -> str:
     label, value = fact.label, fact.value
     if label in (MESSAGE, "failed step"):
-        text = inert(value, MESSAGE_SHOWN + 1)
+        text = inert(value, MESSAGE_SHOWN * 2)
         if len(text) > MESSAGE_SHOWN or len(value) >= MESSAGE_KEPT:
             label, text = f"{label} (cut at {MESSAGE_SHOWN:,} characters)", shortened(text, MESSAGE_SHOWN)
         return f"{label}: {text}"

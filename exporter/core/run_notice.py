@@ -73,6 +73,8 @@ def run_notice(
         for label, instant in (("start", run.started_at), ("end", run.finished_at))
         if instant is not None
     ]
+    if run.started_at is None and run.finished_at is None:
+        about.append(Fact(label="first seen", value=instant_text(record.first_seen_at)))
     if run.started_at is not None and run.finished_at is not None:
         about.append(Fact(label="duration", value=format_duration(timedelta(seconds=run.duration_seconds))))
     about += facts
@@ -131,7 +133,9 @@ def in_a_row_fact(row: InARow) -> Fact:
 def was_broken_fact(row: InARow, waiting_since: float | None) -> Fact:
     """What a success has ended: failures, or a time without success."""
     if row.count:
-        return Fact(label="recovered from", value=f"failures in a row: {_in_a_row(row)}")
+        failures = "1 failure" if row.count == 1 else f"{row.count:,} failures in a row"
+        since = f", since {instant_text(row.since)}" if row.since else ""
+        return Fact(label="recovered from", value=failures + since)
     since = f" since {_unix_text(waiting_since)}" if waiting_since is not None else ""
     return Fact(label="recovered from", value=f"no success{since}")
 

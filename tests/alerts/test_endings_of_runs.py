@@ -141,7 +141,7 @@ def test_recovered_says_from_what():
     story = Story()
     story.poll(4, run("a", end=1), run("b", end=3))
     story.poll(6, run("c", S, end=5))
-    assert story.fact("c:RECOVERED", "recovered from") == "failures in a row: 2, since 2026-01-05T00:01:00Z"
+    assert story.fact("c:RECOVERED", "recovered from") == "2 failures in a row, since 2026-01-05T00:01:00Z"
 
 
 # Rows that are read late and out of order
