@@ -65,6 +65,7 @@ class Alerting:
         client: MaiaClient,
         clock: Clock,
         wake: Callable[[], None],
+        polled_well: Callable[[], None],
         cancelled_by_us: Callable[[Connection, str], bool] = lambda _connection, _run_id: False,
     ) -> None:
         self._routing = routing
@@ -72,6 +73,7 @@ class Alerting:
         self._client = client
         self._clock = clock
         self._wake = wake
+        self._polled_well = polled_well
         self._cancelled_by_us = cancelled_by_us
         self._exporter_after = config.alerts.exporter_after
         self._expectations = Expectations(
@@ -137,6 +139,7 @@ class Alerting:
         """Mind the polls: when they have failed for `exporter_after`, say so. `cause` is "" for a good one."""
         if not cause:
             self._outage = None
+            self._polled_well()
             return
         now = self._clock.now()
         if self._outage is None:

@@ -7,22 +7,31 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import signal
 import sys
 import threading
+import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from exporter import __version__
+from exporter import __version__, apprise_channel
 from exporter.access import api_settings
 from exporter.account import Account
+from exporter.alerting import Alerting
 from exporter.chores import Chores
 from exporter.clock import SystemClock
+from exporter.core.backoff import pause_after
 from exporter.desk import Desk
 from exporter.discovery import Discovery
 from exporter.maia.client import MaiaClient
 from exporter.metrics.exposition import Exposition
+from exporter.metrics.notifications import NotificationMetrics
 from exporter.metrics.self_metrics import SelfMetrics
+from exporter.notifier.from_config import routing, settings
+from exporter.notifier.news import reporter
+from exporter.notifier.office import Office
+from exporter.notifier.service import Notifier
 from exporter.observer import Observer
 from exporter.oddities import Oddities
 from exporter.poller import Poller
@@ -36,6 +45,8 @@ if TYPE_CHECKING:
 
     from exporter.clock import Clock
     from exporter.config.root import Config
+    from exporter.store.errors import StoreError
+    from exporter.store.outbox_views import Standing
 
 log = logging.getLogger(__name__)
 
@@ -54,16 +65,34 @@ class Watch:
     chores: Chores
     poller: Poller
     exposition: Exposition
+    notifier: Notifier | None
 
 
 def build_watch(
-    config: Config, *, clock: Clock, stop: threading.Event, database: Database | None, readiness: Readiness
+    config: Config,
+    *,
+    clock: Clock,
+    stop: threading.Event,
+    database: Database | None,
+    readiness: Readiness,
 ) -> Watch:
-    """Put together what reads the account, on `database` or, for `once`, on none."""
+    """Put together what reads the account, on `database` or, for `once`, on none: then nobody is told anything."""
     ours = SelfMetrics(version=__version__, started_at=clock.now(), poll_interval=config.poll.interval)
     exposition = Exposition(ours, monotonic=clock.monotonic)
     account = Account(database, exposition, config)
     client = MaiaClient(api_settings(config.maia), clock=clock, stop=stop, watcher=Oddities(ours))
+    notifier = alerting = None
+    if database is not None:
+        notifier = build_notifier(config, clock=clock, database=database, ours=ours, readiness=readiness)
+        alerting = Alerting(
+            config,
+            routing=routing(config),
+            database=database,
+            client=client,
+            clock=clock,
+            wake=notifier.wake,
+            polled_well=notifier.polled_well,
+        )
     desk = Desk(
         client=client,
         account=account,
@@ -73,12 +102,48 @@ def build_watch(
         readiness=readiness,
         clock=clock,
         stop=stop,
+        followers=(alerting,) if alerting else (),
     )
     chores = Chores(
         desk, discovery=config.poll.discovery, lookback=config.poll.lookback, retention=config.store.retention
     )
     poller = Poller(desk, chores, interval=config.poll.interval, lookback=config.poll.lookback)
-    return Watch(desk=desk, chores=chores, poller=poller, exposition=exposition)
+    return Watch(desk=desk, chores=chores, poller=poller, exposition=exposition, notifier=notifier)
+
+
+def build_notifier(
+    config: Config, *, clock: Clock, database: Database, ours: SelfMetrics, readiness: Readiness
+) -> Notifier:
+    """Put together what delivers. Apprise is loaded only where there is a target."""
+    office = Office(
+        database=database,
+        clock=clock,
+        boot=uuid.uuid4().hex,
+        channel=apprise_channel,
+        pause=lambda failures: pause_after(failures, uniform=random.uniform),
+        report=reporter(routing(config)),
+        watcher=_Deliveries(ours, readiness),
+    )
+    return Notifier(office, settings(config))
+
+
+class _Deliveries:
+    """What the notifier's workers say, to the metrics and to readiness."""
+
+    def __init__(self, ours: SelfMetrics, readiness: Readiness) -> None:
+        self._ours = ours
+        self._readiness = readiness
+        self._metrics = NotificationMetrics(ours)
+
+    def store_works(self) -> None:
+        self._readiness.store_works()
+
+    def store_failed(self, error: StoreError) -> None:
+        self._ours.store_failed()
+        self._readiness.store_failed(str(error))
+
+    def deliveries_stand(self, standing: Standing) -> None:
+        self._metrics.show(standing)
 
 
 class App:
@@ -97,7 +162,6 @@ class App:
         if self._watch.desk.account.known:
             self._readiness.has_something_to_show()
         self._poller = threading.Thread(target=self._guarded(self._watch.poller.run), name="poller", daemon=True)
-        self._failed = False
         site = Site(
             Sources(
                 exposition=self._watch.exposition,
@@ -114,6 +178,9 @@ class App:
     def start(self) -> None:
         """Serve what the record holds, then poll. Raises CannotListen."""
         self._web.start()
+        if notifier := self._watch.notifier:
+            notifier.start()
+            self._workers.register("notifier", lambda: notifier.alive)
         self._poller.start()
         self._workers.register("poller", self._poller.is_alive)
         self._workers.register("web", lambda: self._web.alive)
@@ -133,9 +200,10 @@ class App:
     def stop(self) -> bool:
         """Ask all workers to end and wait a while; whether they have."""
         self._stop.set()
-        self._poller.join(STOP_SECONDS - 3)
-        self._web.stop(2.0)
-        if self._poller.is_alive():
+        self._poller.join(STOP_SECONDS / 2)
+        delivered = self._watch.notifier is None or self._watch.notifier.stop(STOP_SECONDS / 4)
+        self._web.stop(STOP_SECONDS / 4)
+        if self._poller.is_alive() or not delivered:
             return False
         self._watch.desk.client.close()
         self._database.close()

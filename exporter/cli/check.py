@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from exporter.cli.options import api_client, common_options, fail, read_config
+from exporter.cli.options import api_client, common_options, fail, read_service_config
 from exporter.core.globs import matches_project
 from exporter.core.model import PipelineKey
 from exporter.core.scope import covers
@@ -29,7 +29,7 @@ def check(config_path: Path | None, *, live: bool) -> None:
     \b
     Example: maia-exporter check --live --config config.toml
     """
-    config = read_config(config_path)
+    config = read_service_config(config_path)
     click.echo(f"{config_path or 'config.toml'}: good")
     for warning in config.warnings():
         click.echo(f"warning: {warning}")

@@ -16,6 +16,7 @@ import click
 from exporter.app import App, hold_signals, serve
 from exporter.cli.options import common_options, fail
 from exporter.config.load import parse
+from exporter.simulator.inbox import Inbox, ServedInbox
 from exporter.simulator.reader import load_script
 from exporter.simulator.server import serve as serve_simulator
 from exporter.simulator.table import ScriptError
@@ -24,6 +25,7 @@ from exporter.web.server import CannotListen
 
 if TYPE_CHECKING:
     from exporter.config.root import Config
+    from exporter.simulator.inbox import Letter
     from exporter.simulator.server import ServedSimulator
 
 DEFAULT_PORT = 9986
@@ -59,16 +61,23 @@ def demo(config_path: Path | None, *, script: str, seed: int, speed: float, fold
             simulator = stack.enter_context(serve_simulator(load_script(script), seed=seed, speed=speed))
         except (ScriptError, ValueError) as error:
             raise click.BadParameter(str(error)) from error
-        app = _started(folder, simulator)
-        click.echo(_what_to_open(app, simulator))
+        inbox = stack.enter_context(ServedInbox(Inbox(_show)))
+        app = _started(folder, simulator, inbox)
+        click.echo(_what_to_open(app, simulator, inbox))
         sys.stdout.flush()
-        code = serve(app, also=lambda: simulator.alive)
+        code = serve(app, also=lambda: simulator.alive and inbox.alive)
         click.echo("The demo has ended." if code == 0 else "The demo has failed; the log above says why.")
     sys.exit(code)
 
 
-def _started(folder: Path, simulator: ServedSimulator) -> App:
-    config = demo_config(folder, api_url=simulator.api_url, token_url=simulator.token_url, port=_port())
+def _started(folder: Path, simulator: ServedSimulator, inbox: ServedInbox) -> App:
+    config = demo_config(
+        folder,
+        api_url=simulator.api_url,
+        token_url=simulator.token_url,
+        target_url=inbox.target_url,
+        port=_port(),
+    )
     try:
         app = App(config)
         app.start()
@@ -77,7 +86,7 @@ def _started(folder: Path, simulator: ServedSimulator) -> App:
     return app
 
 
-def demo_config(folder: Path, *, api_url: str, token_url: str, port: int) -> Config:
+def demo_config(folder: Path, *, api_url: str, token_url: str, target_url: str, port: int) -> Config:
     """The config of the demo: as in `config.toml`, on the simulator, with short intervals."""
     tables: dict[str, Any] = {
         "maia": {
@@ -89,6 +98,7 @@ def demo_config(folder: Path, *, api_url: str, token_url: str, port: int) -> Con
         },
         "poll": {"interval": "2s", "discovery": "30s"},
         "web": {"listen": f"127.0.0.1:{port}"},
+        "targets": [{"name": "inbox", "url": target_url}],
     }
     return parse(tables, env=os.environ, folder=folder, source="demo")
 
@@ -104,12 +114,20 @@ def _port() -> int:
     return DEFAULT_PORT
 
 
-def _what_to_open(app: App, simulator: ServedSimulator) -> str:
+def _show(letter: Letter) -> None:
+    """An alert, as it arrives."""
+    lines = "\n".join(f"    | {line}" for line in (letter.title, *letter.body.splitlines()))
+    click.echo(f"  a message arrived in the inbox:\n{lines}")
+    sys.stdout.flush()
+
+
+def _what_to_open(app: App, simulator: ServedSimulator, inbox: ServedInbox) -> str:
     return "\n".join(
         (
             "",
             f"  page       {app.url}/",
             f"  metrics    {app.url}/metrics",
+            f"  inbox      {inbox.page_url}",
             f"  simulator  {simulator.url}/control/truth",
             "",
             f"  an account of {len(simulator.world.pipelines)} pipelines; what happens is logged below; Ctrl-C ends it",

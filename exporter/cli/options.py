@@ -89,6 +89,18 @@ def read_config(path: Path | None) -> Config:
         raise WrongConfig(str(error)) from error
 
 
+def read_service_config(path: Path | None) -> Config:
+    """The same for the service, which also has to be able to serve the targets. Raises WrongConfig."""
+    config = read_config(path)
+    if config.targets:
+        from exporter.apprise_channel import check_targets  # loads Apprise: only where there are targets
+
+        problems = check_targets(config.targets)
+        if problems:
+            raise WrongConfig(str(ConfigError(str(path or DEFAULT_CONFIG), problems)))
+    return config
+
+
 def read_account(path: Path | None) -> MaiaSettings:
     """[maia] of the config file or, where there is none, of the environment. Raises WrongConfig."""
     if path is None and not Path(DEFAULT_CONFIG).exists():

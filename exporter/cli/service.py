@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from exporter.app import App, hold_signals, serve
-from exporter.cli.options import common_options, fail, read_config
+from exporter.cli.options import common_options, fail, read_service_config
 from exporter.store.errors import StoreError
 from exporter.web.server import CannotListen
 
@@ -27,7 +27,7 @@ def run(config_path: Path | None) -> None:
     \b
     Example: maia-exporter run --config config.toml
     """
-    config = read_config(config_path)
+    config = read_service_config(config_path)
     for warning in config.warnings():
         log.warning(warning)
     hold_signals()
