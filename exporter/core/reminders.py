@@ -54,19 +54,14 @@ def due_reminders(before: State, after: State, routing: Routing) -> list[Reminde
     if not every or last_poll is None or this_poll is None or this_poll <= last_poll or still_reading(after):
         return []
     step = gcd(*every)  # any interval ends on a multiple of it, so that numbers of different routes never meet
+    then, now = last_poll.timestamp(), this_poll.timestamp()
     found = []
     for key, pipeline in after.pipelines.items():
         streak = pipeline.streak
         if streak.since is None or not streak.orders:
             continue
-        broken = this_poll.timestamp() - streak.since
-        reminder = Reminder(
-            key=key,
-            run_id=streak.orders[-1][1],
-            number=int(broken // step),
-            before=max(0.0, last_poll.timestamp() - streak.since),
-            now=broken,
-        )
-        if any(reminder.due(timedelta(seconds=seconds)) for seconds in every):
-            found.append(reminder)
+        was, broken = max(0.0, then - streak.since), now - streak.since
+        if any(broken // seconds > was // seconds for seconds in every):
+            number, run_id = int(broken // step), streak.orders[-1][1]
+            found.append(Reminder(key=key, run_id=run_id, number=number, before=was, now=broken))
     return found

@@ -186,7 +186,7 @@ def project_labels(names: Mapping[str, str]) -> dict[str, str]:
 
 def instant_text(instant: datetime) -> str:
     """An instant as facts and ids hold it: UTC, to the second."""
-    return f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return f"{instant.astimezone(UTC).isoformat()[:19]}Z"  # strftime takes three times as long
 
 
 def pipeline_id(key: PipelineKey) -> str:
