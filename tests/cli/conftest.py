@@ -225,7 +225,7 @@ class Account:
         served.app.add_middleware(Overheard, bodies=self.bodies)
         self._stack = stack
         self.env = {
-            "PATH": os.environ["PATH"],
+            "PATH": f"{SCRIPT.parent}:{os.environ['PATH']}",
             "LANG": "C.UTF-8",
             "TERM": "xterm",
             "COLUMNS": "100",
