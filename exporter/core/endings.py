@@ -64,7 +64,7 @@ class Ledger:
         if not count:
             return InARow(count=0, since=None)
         since = self._failures[first][0]
-        if self._older and success == self.last_success:
+        if success == self.last_success:
             count += self._older
             since = min(since, self._older_since or since)
         return InARow(count=count, since=datetime.fromtimestamp(since, UTC))

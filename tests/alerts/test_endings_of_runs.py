@@ -237,6 +237,9 @@ def test_a_row_longer_than_what_is_kept_of_it_is_counted_whole():
     assert story.fact("r1000:FAILED", "failures in a row") == "1,000, since 2026-01-05T00:01:00Z"
     story.poll(1_003, run("s", end=1_002))
     assert story.fact("s:FAILED", "failures in a row") == "1,001, since 2026-01-05T00:01:00Z"
+    story.poll(1_009, run("t", S, end=1_004), run("u", end=1_005))
+    assert story.fact("t:RECOVERED", "recovered from") == "1,001 failures in a row, since 2026-01-05T00:01:00Z"
+    assert story.fact("u:FAILED", "failures in a row") == "1"
 
 
 # notify = "change"
