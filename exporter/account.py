@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from exporter.core.globs import Scope
     from exporter.core.model import Run
     from exporter.metrics.exposition import Exposition
+    from exporter.metrics.limits import PipelineLimits
     from exporter.store.database import Database
 
 
@@ -38,6 +39,7 @@ class Account:
         self._lookback: timedelta = config.poll.lookback
         self._exposition = exposition
         self.state = State()
+        self.limits_shown: Callable[[State], Mapping[PipelineKey, PipelineLimits]] = lambda _: {}
         self._inside: tuple[object, object] = (None, None)  # the pipelines and names last found to be in scope
 
     def load(self) -> None:
@@ -125,7 +127,12 @@ class Account:
             unfinished = {key: kept for key, kept in state.unfinished.items() if self.in_scope(kept.run)}
             state = replace(state, pipelines=pipelines, unfinished=unfinished)
         self._exposition.publish(
-            Snapshot(state=state, max_pipelines=self._max_pipelines, bucket_bounds=self.bucket_bounds)
+            Snapshot(
+                state=state,
+                max_pipelines=self._max_pipelines,
+                bucket_bounds=self.bucket_bounds,
+                limits=self.limits_shown(state),
+            )
         )
 
     def _in_scope_of(self, state: State) -> bool:

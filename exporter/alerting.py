@@ -18,7 +18,7 @@ from exporter.core.model import Status
 from exporter.core.notice import EventKind
 from exporter.core.routing import Switchboard, begin_routing
 from exporter.maia.errors import MaiaError, Stopped
-from exporter.store import epochs, outbox, outbox_views, record, silences
+from exporter.store import cancellations, epochs, outbox, outbox_views, record, silences
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from exporter.clock import Clock
     from exporter.config.root import Config
     from exporter.core.notice import Decision, Notice
-    from exporter.core.routing import Routing, RoutingEpoch
-    from exporter.core.state import State
+    from exporter.core.routing import Matter, Routing, RoutingEpoch
+    from exporter.core.state import Observation, State
     from exporter.core.tracker import Step
     from exporter.maia.client import MaiaClient
     from exporter.store.database import Database
@@ -66,7 +66,6 @@ class Alerting:
         clock: Clock,
         wake: Callable[[], None],
         polled_well: Callable[[], None],
-        cancelled_by_us: Callable[[Connection, str], bool] = lambda _connection, _run_id: False,
     ) -> None:
         self._routing = routing
         self._database = database
@@ -74,7 +73,6 @@ class Alerting:
         self._clock = clock
         self._wake = wake
         self._polled_well = polled_well
-        self._cancelled_by_us = cancelled_by_us
         self._exporter_after = config.alerts.exporter_after
         self._expectations = Expectations(
             tuple(Expectation(scope=each.scope, success_within=each.success_within) for each in config.expectations)
@@ -94,8 +92,37 @@ class Alerting:
             if (within := self._expectations.success_within(key, project=state.project_names.get(key.project_id, "")))
         }
 
-    def decide(self, before: State, step: Step, connection: Connection, *, server_now: datetime) -> None:
+    def tell(self, connection: Connection, told: Iterable[tuple[Notice, Matter]]) -> None:
+        """Write notices of limits, each with what routes are held against."""
+        now = self._clock.now()
+        decisions: list[Decision] = []
+        for notice, matter in told:
+            board = Switchboard(
+                epochs=self._epochs_at(connection, notice.detected_at),
+                silences=silences.active(connection, now),
+                now=now,
+            )
+            decisions.append(board.address(notice, matter))
+        outbox.record(connection, decisions, now=now)
+
+    def wake(self) -> None:
+        """What `tell` wrote is committed."""
+        self._wake()
+
+    def poll_began(self) -> None:
+        """Nothing to do."""
+
+    def decide(
+        self,
+        before: State,
+        step: Step,
+        connection: Connection,
+        *,
+        observed: Observation | None,
+        server_now: datetime,
+    ) -> None:
         """Write what is to be told of the step. Once written, it is told, whatever happens to us."""
+        del observed
         now = self._clock.now()
         rules = AlertRules(epochs=self._epochs_at(connection, server_now), expectations=self._expectations)
         needs = alerts.needs(step.events, before, step.state, rules=rules)
@@ -174,7 +201,7 @@ class Alerting:
         return frozenset(
             run.run_id
             for run in ended
-            if run.status is Status.CANCELLED and self._cancelled_by_us(connection, run.run_id)
+            if run.status is Status.CANCELLED and cancellations.cancelled_by_us(connection, run.run_id)
         )
 
     def _end_of_outage(self, connection: Connection, before: State, *, now: datetime) -> tuple[Decision, ...]:

@@ -22,8 +22,9 @@ from exporter.alerting import Alerting
 from exporter.chores import Chores
 from exporter.clock import SystemClock
 from exporter.core.backoff import pause_after
-from exporter.desk import Desk
+from exporter.desk import Desk, Follower
 from exporter.discovery import Discovery
+from exporter.limiting import Limiting
 from exporter.maia.client import MaiaClient
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.notifications import NotificationMetrics
@@ -66,6 +67,7 @@ class Watch:
     poller: Poller
     exposition: Exposition
     notifier: Notifier | None
+    limiting: Limiting | None
 
 
 def build_watch(
@@ -81,7 +83,8 @@ def build_watch(
     exposition = Exposition(ours, monotonic=clock.monotonic)
     account = Account(database, exposition, config)
     client = MaiaClient(api_settings(config.maia), clock=clock, stop=stop, watcher=Oddities(ours))
-    notifier = alerting = None
+    notifier = limiting = None
+    followers: tuple[Follower, ...] = ()
     if database is not None:
         notifier = build_notifier(config, clock=clock, database=database, ours=ours, readiness=readiness)
         alerting = Alerting(
@@ -93,6 +96,11 @@ def build_watch(
             wake=notifier.wake,
             polled_well=notifier.polled_well,
         )
+        limiting = Limiting(
+            config, database=database, client=client, clock=clock, alerting=alerting, registry=ours.registry
+        )
+        account.limits_shown = limiting.shown
+        followers = (limiting, alerting)  # in this order: a run that limits have cancelled is told as CANCEL
     desk = Desk(
         client=client,
         account=account,
@@ -102,13 +110,13 @@ def build_watch(
         readiness=readiness,
         clock=clock,
         stop=stop,
-        followers=(alerting,) if alerting else (),
+        followers=followers,
     )
     chores = Chores(
         desk, discovery=config.poll.discovery, lookback=config.poll.lookback, retention=config.store.retention
     )
     poller = Poller(desk, chores, interval=config.poll.interval, lookback=config.poll.lookback)
-    return Watch(desk=desk, chores=chores, poller=poller, exposition=exposition, notifier=notifier)
+    return Watch(desk=desk, chores=chores, poller=poller, exposition=exposition, notifier=notifier, limiting=limiting)
 
 
 def build_notifier(
@@ -159,6 +167,9 @@ class App:
             config, clock=clock, stop=self._stop, database=self._database, readiness=self._readiness
         )
         self._watch.desk.account.load()
+        if self._watch.limiting:
+            self._watch.limiting.load(self._watch.desk.account.state)
+            self._watch.desk.account.publish()
         if self._watch.desk.account.known:
             self._readiness.has_something_to_show()
         self._poller = threading.Thread(target=self._guarded(self._watch.poller.run), name="poller", daemon=True)

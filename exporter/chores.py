@@ -14,7 +14,7 @@ from exporter.core.roster import listed, retire
 from exporter.core.state import Change, Observation, Origin, State, Sweep
 from exporter.core.tracker import Step, advance
 from exporter.maia.errors import MaiaError, NetworkFailed, NotFound, RateLimited, Refused, Stopped, TimedOut
-from exporter.store import record
+from exporter.store import cancellations, record
 from exporter.store.errors import StoreError
 
 if TYPE_CHECKING:
@@ -206,15 +206,16 @@ class Chores:
         settled = account.settled(unknown)
         new = unknown - settled
         cursor = reads.after_page(account.state.cursor, sweep, runs, server_now, more=more, escaped=len(new))
+        observed = Observation(origin=sweep.origin, server_now=server_now, runs=inside)
         step = advance(
             account.state,
-            Observation(origin=sweep.origin, server_now=server_now, runs=inside),
+            observed,
             settled=settled,
             watched_since=account.watched_since,
             cursor=cursor,
             bucket_bounds=account.bucket_bounds,
         )
-        desk.commit(step, server_now=server_now)
+        desk.commit(step, server_now=server_now, observed=observed)
         desk.act(step, server_now=server_now)
         if more is None:
             _tell_the_end(sweep, escaped=sweep.escaped + len(new))
@@ -238,6 +239,7 @@ class Chores:
         keep = self._forbidden_ids | self._undated
         with desk.account.database.transaction() as connection:
             gone = record.prune(connection, before=before, keep=keep, limit=PRUNED_AT_ONCE)
+            gone = max(gone, cancellations.prune(connection, before=before, limit=PRUNED_AT_ONCE))
         if gone < PRUNED_AT_ONCE:
             self._tidy_due = now + TIDY_SECONDS
         return gone > 0
@@ -246,7 +248,9 @@ class Chores:
 
     def _commit(self, state: State, change: Change) -> None:
         if change:
-            self._desk.commit(Step(state, (), change), server_now=self._desk.client.server_now())
+            step, server_now = Step(state, (), change), self._desk.client.server_now()
+            self._desk.commit(step, server_now=server_now)
+            self._desk.act(step, server_now=server_now)
 
     def _publish_now_and_then(self) -> None:
         now = self._desk.clock.monotonic()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from exporter.account import Account
     from exporter.clock import Clock
     from exporter.core.model import Run
-    from exporter.core.state import RunRecord, State
+    from exporter.core.state import Observation, RunRecord, State
     from exporter.core.tracker import Step
     from exporter.discovery import Discovery
     from exporter.maia.client import MaiaClient
@@ -39,8 +39,19 @@ log = logging.getLogger(__name__)
 class Follower(Protocol):
     """What follows from a step: alerts, limits. Asked inside the step's transaction, told after it."""
 
-    def decide(self, before: State, step: Step, connection: Connection, *, server_now: datetime) -> None:
-        """Write what follows, in the same transaction as what was found."""
+    def poll_began(self) -> None:
+        """A poll begins to read."""
+
+    def decide(
+        self,
+        before: State,
+        step: Step,
+        connection: Connection,
+        *,
+        observed: Observation | None,
+        server_now: datetime,
+    ) -> None:
+        """Write what follows, in the same transaction as what was found; `observed` None: nothing was read of runs."""
 
     def act(self, step: Step, *, server_now: datetime) -> None:
         """Do what was decided. May raise MaiaError and StoreError: the next poll goes on from what is written."""
@@ -88,13 +99,18 @@ class Desk:
             self.discovery.complain(error)
         self.account.learn_names(self.discovery.names)
 
-    def commit(self, step: Step, *, server_now: datetime) -> None:
+    def poll_began(self) -> None:
+        """Let everybody know that a poll begins to read."""
+        for follower in self.followers:
+            follower.poll_began()
+
+    def commit(self, step: Step, *, server_now: datetime, observed: Observation | None = None) -> None:
         """Make a step durable together with what follows from it, then hold it. Raises StoreError."""
         before = self.account.state
 
         def also(connection: Connection) -> None:
             for follower in self.followers:
-                follower.decide(before, step, connection, server_now=server_now)
+                follower.decide(before, step, connection, observed=observed, server_now=server_now)
 
         self.account.commit(step.state, step.change, also)
         self.ours.store_committed(self.clock.now())

@@ -54,6 +54,7 @@ class Poller:
         """One poll; whether it was good."""
         desk = self._desk
         began = desk.clock.monotonic()
+        desk.poll_began()
         cause, error, whole = "", "", True
         try:
             with desk.client.deadline(POLL_SECONDS):
@@ -111,7 +112,7 @@ class Poller:
         """Commit first, then show, then act."""
         desk = self._desk
         server_now = reading.observation.server_now
-        desk.commit(step, server_now=server_now)
+        desk.commit(step, server_now=server_now, observed=reading.observation)
         self._chores.keep_undated(reading.observation.runs)
         refused = [project_id for project_id, error in reading.unread if isinstance(error, Forbidden)]
         desk.discovery.refused = frozenset(refused)

@@ -98,6 +98,16 @@ def demo_config(folder: Path, *, api_url: str, token_url: str, target_url: str, 
         },
         "poll": {"interval": "2s", "discovery": "30s"},
         "web": {"listen": f"127.0.0.1:{port}"},
+        "limits": [
+            {
+                "name": "hung loads",
+                "environments": ["prod"],
+                "warn_after": "20s",
+                "cancel_after": "30s",
+                "mode": "cancel",
+                "allow_short": True,
+            }
+        ],
         "targets": [{"name": "inbox", "url": target_url}],
     }
     return parse(tables, env=os.environ, folder=folder, source="demo")
