@@ -49,8 +49,9 @@ def record(
 
     `hold` is how long the deliveries wait for `add_detail` or `release`; counters rise by what is written.
     """
-    fresh = _new_events(connection, decisions)
-    new = tuple(decision for decision in decisions if decision.notice.event_id in fresh)
+    by_id = {decision.notice.event_id: decision for decision in decisions}
+    fresh = _new_events(connection, [decision.notice for decision in by_id.values()])
+    new = tuple(decision for event_id, decision in by_id.items() if event_id in fresh)
     rows = [
         _delivery_row(fresh[decision.notice.event_id], dispatch, now=now, next_at=now + hold)
         for decision in new
@@ -149,12 +150,11 @@ def add_attempts(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> N
 # Rows
 
 
-def _new_events(connection: Connection, decisions: Sequence[Decision]) -> dict[str, int]:
+def _new_events(connection: Connection, notices: Sequence[Notice]) -> dict[str, int]:
     """Insert the events that are not there yet: their numbers by their ids."""
-    rows = {decision.notice.event_id: _event_row(decision.notice) for decision in decisions}
-    if not rows:
+    if not notices:
         return {}
-    inserted = connection.execute(_for(connection, _INSERT_EVENT), list(rows.values()))
+    inserted = connection.execute(_for(connection, _INSERT_EVENT), list(map(_event_row, notices)))
     return {row.event_id: row.seq for row in inserted}
 
 

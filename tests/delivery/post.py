@@ -78,6 +78,7 @@ class Heard:
 
     def __init__(self) -> None:
         self.store_errors: list[StoreError] = []
+        self.store_broke = threading.Event()
         self.works = 0
         self.standing = outbox_views.Standing()
 
@@ -86,6 +87,7 @@ class Heard:
 
     def store_failed(self, error: StoreError) -> None:
         self.store_errors.append(error)
+        self.store_broke.set()
 
     def deliveries_stand(self, standing: outbox_views.Standing) -> None:
         self.standing = standing

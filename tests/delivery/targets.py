@@ -53,6 +53,7 @@ class HttpTarget:
         self.answer = answer
         self.tls = tls
         self.posts: list[Posted] = []
+        self.gets: list[str] = []
         self.connections = 0
         self.arrived = threading.Condition()
         target = self
@@ -87,6 +88,14 @@ class HttpTarget:
                 except OSError:
                     pass  # whoever asked is gone
 
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                with target.arrived:
+                    target.gets.append(self.path)
+                    target.arrived.notify_all()
+
             def finish(self) -> None:
                 super().finish()
                 self.connection.close()
@@ -118,6 +127,11 @@ class HttpTarget:
             came = self.arrived.wait_for(lambda: len(self.posts) >= number, timeout)
         assert came, f"{len(self.posts)} of {number} posts came"
         return self.posts
+
+    def wait_for_gets(self, number: int, *, timeout: float = 20.0) -> None:
+        """Until so many have come."""
+        with self.arrived:
+            assert self.arrived.wait_for(lambda: len(self.gets) >= number, timeout)
 
     def _take(self, path: str, raw: dict[str, Any]) -> Posted:
         attachment = (raw.get("attachments") or [{}])[0]
