@@ -40,6 +40,7 @@ class Account:
         self._exposition = exposition
         self.state = State()
         self.limits_shown: Callable[[State], Mapping[PipelineKey, PipelineLimits]] = lambda _: {}
+        self.expected: Callable[[State], Mapping[PipelineKey, float]] = lambda _: {}
         self._inside: tuple[object, object] = (None, None)  # the pipelines and names last found to be in scope
 
     def load(self) -> None:
@@ -132,6 +133,7 @@ class Account:
                 max_pipelines=self._max_pipelines,
                 bucket_bounds=self.bucket_bounds,
                 limits=self.limits_shown(state),
+                success_within=self.expected(state),
             )
         )
 

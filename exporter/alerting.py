@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from exporter.clock import Clock
     from exporter.config.root import Config
+    from exporter.core.model import PipelineKey
     from exporter.core.notice import Decision, Notice
     from exporter.core.routing import Matter, Routing, RoutingEpoch
     from exporter.core.state import Observation, State
@@ -84,10 +85,10 @@ class Alerting:
         self._outage: Outage | None = None
         self._outage_told = True  # until looked: an earlier process may have told of one that is over now
 
-    def success_within(self, state: State) -> dict[object, timedelta]:
-        """Every pipeline's expectation, for its metric."""
+    def success_within(self, state: State) -> dict[PipelineKey, float]:
+        """Every pipeline's expectation in seconds, for its metric; without those that have none."""
         return {
-            key: within
+            key: within.total_seconds()
             for key in state.pipelines
             if (within := self._expectations.success_within(key, project=state.project_names.get(key.project_id, "")))
         }

@@ -99,7 +99,7 @@ def build_watch(
         limiting = Limiting(
             config, database=database, client=client, clock=clock, alerting=alerting, registry=ours.registry
         )
-        account.limits_shown = limiting.shown
+        account.limits_shown, account.expected = limiting.shown, alerting.success_within
         followers = (limiting, alerting)  # in this order: a run that limits have cancelled is told as CANCEL
     desk = Desk(
         client=client,

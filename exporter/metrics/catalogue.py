@@ -122,6 +122,11 @@ RUN_TIME_LIMIT = _gauge(
     "absent without a limit.",
     *PIPELINE,
 )
+SUCCESS_WITHIN = _gauge(
+    "maia_pipeline_success_within_seconds",
+    "Seconds within which the pipeline is expected to succeed again, as of the last poll; absent when nothing is.",
+    *PIPELINE,
+)
 ACTIVE_RUNS_OVER_LIMIT = _gauge(
     "maia_pipeline_active_runs_over_limit",
     "Number of unfinished runs that are past the first threshold of their own limit, as of the last poll.",
@@ -292,6 +297,7 @@ FACTS = (
     RUN_SECONDS,
     RUN_DURATION,
     RUN_TIME_LIMIT,
+    SUCCESS_WITHIN,
     ACTIVE_RUNS_OVER_LIMIT,
     RUNS_OVER_LIMIT,
     CANCEL_REQUESTS,

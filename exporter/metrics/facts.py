@@ -126,6 +126,7 @@ class FactsRenderer:
             and old.project_names == new.project_names
             and before.max_pipelines == after.max_pipelines
             and before.bucket_bounds == after.bucket_bounds
+            and before.success_within == after.success_within
         ):
             return False
         self._labels = pipeline_labels(new.pipelines, new.project_names)
@@ -148,6 +149,7 @@ class FactsRenderer:
             counts=_NO_COUNTS if key in state.introduced else pipeline.counts,
             bucket_bounds=self._snapshot.bucket_bounds,
             limits=replace(limits, counts=NO_LIMITS.counts) if key in state.introduced else limits,
+            success_within=self._snapshot.success_within.get(key),
         )
         return tuple([family.lines(view) for family in FAMILIES])
 

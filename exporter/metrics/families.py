@@ -171,6 +171,7 @@ FAMILIES = (
     each(catalogue.RUN_SECONDS, FINISHED_STATUSES, run_seconds),
     Family(catalogue.RUN_DURATION, run_duration),
     one(catalogue.RUN_TIME_LIMIT, limits.run_time_limit),
+    one(catalogue.SUCCESS_WITHIN, lambda view: view.success_within),
     one(catalogue.ACTIVE_RUNS_OVER_LIMIT, limits.active_runs_over_limit),
     one(catalogue.RUNS_OVER_LIMIT, limits.runs_over_limit),
     each(catalogue.CANCEL_REQUESTS, limits.MODES, limits.cancel_requests),

@@ -28,6 +28,7 @@ class Snapshot:
     max_pipelines: int = DEFAULT_MAX_PIPELINES
     bucket_bounds: tuple[float, ...] = ()
     limits: Mapping[PipelineKey, PipelineLimits] = field(default_factory=dict)  # without those that have none
+    success_within: Mapping[PipelineKey, float] = field(default_factory=dict)  # seconds; the same
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,3 +41,4 @@ class PipelineView:
     counts: RunCounts  # all 0 for a poll after the pipeline was introduced by a run
     bucket_bounds: tuple[float, ...]
     limits: PipelineLimits = NO_LIMITS  # its counts all 0 as well for that poll
+    success_within: float | None = None  # seconds

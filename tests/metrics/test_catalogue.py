@@ -43,7 +43,8 @@ def page():
     limits, coverage = Limits(matched_at={"all": NOON}), Coverage((LimitRule(name="all", warn_after=NOON - NOON),))
     LimitMetrics(ours.registry).show(limits, coverage, state.pipelines)
     shown = pipeline_limits(limits, coverage, state)
-    pages.publish(Snapshot(state=state, bucket_bounds=BOUNDS, limits=shown))
+    expected = dict.fromkeys(state.pipelines, 3600.0)
+    pages.publish(Snapshot(state=state, bucket_bounds=BOUNDS, limits=shown, success_within=expected))
     return pages.page("", "").body.decode()
 
 
