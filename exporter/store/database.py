@@ -54,7 +54,7 @@ class Database:
         """
         try:
             address = make_url(url)
-        except ArgumentError:
+        except (ArgumentError, ValueError):  # the latter for a port that is no number
             raise StoreError(f"{_OPEN}: [store] url is no SQLAlchemy URL") from None  # the cause would quote it
         database = cls(address)
         try:
@@ -96,15 +96,15 @@ class Database:
         if self._needs_upgrade():
             if not may_upgrade:
                 raise outdated(self.place)
-            with self.transaction() as connection:
+            with self._speaking(_OPEN), self._engine.begin() as connection:
                 upgrade(connection)
         self._identity = self._present_identity(_OPEN)
 
     def _needs_upgrade(self) -> bool:
         if self._file is not None and self._present_identity(_OPEN) is None:
             return True  # to look into it would make it
-        with self.reading() as connection:
-            return needs_upgrade(connection, self.place)
+        with self._speaking(_OPEN), self._engine.connect() as connection:
+            return needs_upgrade(connection.execution_options(**reading_options(self._engine)), self.place)
 
     @contextmanager
     def _speaking(self, tried: str) -> Iterator[None]:

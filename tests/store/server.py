@@ -25,30 +25,40 @@ class PostgreSQL:
 
     def __init__(self):
         self._folder = Path(tempfile.mkdtemp(prefix="maia-store-"))
+        self._data = self._folder / "data"
         self._numbers = itertools.count(1)
         self._user = _user()
 
     def __enter__(self):
         if self._user:
             shutil.chown(self._folder, self._user)
-        data = self._folder / "data"
-        self._run("initdb", "-D", data, "-U", "maia", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
-        self._run("pg_ctl", "start", "-w", "-D", data, "-l", self._folder / "log", "-o", f"-h '' -k {self._folder} -F")
+        self._run("initdb", "-D", self._data, "-U", "maia", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+        self.start()
         return self
 
     def __exit__(self, *_):
-        self._run("pg_ctl", "stop", "-w", "-m", "immediate", "-D", self._folder / "data")
+        self.stop()
         shutil.rmtree(self._folder)
+
+    def start(self):
+        """Run it, and wait until it answers."""
+        options = f"-h '' -k {self._folder} -F"
+        self._run("pg_ctl", "start", "-w", "-D", self._data, "-l", self._folder / "log", "-o", options)
+
+    def stop(self):
+        """End it, with every connection."""
+        self._run("pg_ctl", "stop", "-w", "-m", "immediate", "-D", self._data)
+
+    def restart(self):
+        """Break every connection."""
+        self.stop()
+        self.start()
 
     def new_database(self):
         """Make an empty one; its URL."""
         name = f"store{next(self._numbers)}"
         self._run("createdb", "-h", self._folder, "-U", "maia", name)
         return f"postgresql+psycopg://maia:secret@/{name}?host={self._folder}"
-
-    def restart(self):
-        """Break every connection."""
-        self._run("pg_ctl", "restart", "-w", "-m", "immediate", "-D", self._folder / "data", "-l", self._folder / "log")
 
     def _run(self, program, *arguments):
         subprocess.run(
