@@ -239,7 +239,7 @@ class _Step:
 
     def _failed(self, record: RunRecord, ledger: Ledger, knows: frozenset[str]) -> Decision:
         order = finish_order(record)
-        after = (in_a_row_fact(ledger.in_a_row(order)),)
+        after: tuple[Fact, ...] = (in_a_row_fact(ledger.in_a_row(order)),)
         if succeeded_at := ledger.succeeded_after(order):
             after += (Fact(label="since then", value=f"it has succeeded, last at {instant_text(succeeded_at)}"),)
         means = (_FORBIDDEN_MEANS,) if record.run.status is Status.FORBIDDEN else ()
