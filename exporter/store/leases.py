@@ -7,7 +7,6 @@ lease: who comes back late with an old one changes nothing. Must not send, nor b
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +32,9 @@ from exporter.core.delivery import (
 )
 from exporter.core.notice import DeliveryState, EventKind, Notice
 from exporter.store import outbox
+from exporter.store.claims import Claim as Claim
+from exporter.store.claims import Leased as Leased
+from exporter.store.claims import Wait as Wait
 from exporter.store.outbox_schema import delivery, event, target
 from exporter.store.schema import Instant, instant, micros
 
@@ -49,37 +51,6 @@ _SLOWED = 4
 """A target that asked us to slow down gets this fraction of its rate for a while."""
 
 _decode_instants = msgspec.json.Decoder(list[int]).decode
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Leased:
-    """One delivery, ours to send."""
-
-    id: int
-    event_id: str
-    notice: Notice
-    detail: str
-    attempt: int  # this is the how-manieth
-    fence: int
-    before: Standing
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """What goes out as one message: one delivery or, in a digest, several."""
-
-    target: str
-    boot: str
-    items: tuple[Leased, ...]
-    digest: str  # "" for a message of its own
-    claimed_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Nothing to send now; `until` is when to ask again, None when nothing waits."""
-
-    until: datetime | None
 
 
 def begin_target(connection: Connection, name: str, *, fingerprint: str, now: datetime) -> None:
