@@ -35,7 +35,7 @@ def complaint(done):
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
 def test_without_credentials_it_says_which_variables_to_set(maia, command):
-    said = complaint(maia(*command, env={"MAIA_CLIENT_ID": "", "MAIA_CLIENT_SECRET": ""}))
+    said = complaint(maia.inside(*command, env={"MAIA_CLIENT_ID": "", "MAIA_CLIENT_SECRET": ""}))
     assert "MAIA_CLIENT_ID: is not set; set it, or name a config file with --config" in said
     assert "MAIA_CLIENT_SECRET" in said
     assert maia.control("log")["requests"] == []
@@ -43,7 +43,7 @@ def test_without_credentials_it_says_which_variables_to_set(maia, command):
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
 def test_wrong_credentials_are_told_with_a_hint_at_the_region(maia, command):
-    said = complaint(maia(*command, env={"MAIA_CLIENT_SECRET": SECRET}))
+    said = complaint(maia.inside(*command, env={"MAIA_CLIENT_SECRET": SECRET}))
     assert "HTTP 401" in said
     assert "check client_id and client_secret" in said
     assert f"asked at {maia.served.api_url}; an account lives in one region" in said
@@ -53,14 +53,16 @@ def test_wrong_credentials_are_told_with_a_hint_at_the_region(maia, command):
 def test_a_network_that_is_down_is_told(maia, command):
     with socket.create_server(("127.0.0.1", 0)) as free:
         nowhere = f"http://127.0.0.1:{free.getsockname()[1]}"
-    said = complaint(maia(*command, env={"MAIA_API_URL": f"{nowhere}/dpc", "MAIA_TOKEN_URL": f"{nowhere}/token"}))
+    said = complaint(
+        maia.inside(*command, env={"MAIA_API_URL": f"{nowhere}/dpc", "MAIA_TOKEN_URL": f"{nowhere}/token"})
+    )
     assert "Connection refused; nothing listens there" in said
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
 def test_a_proxy_that_answers_html_is_recognised(maia, command):
     maia.control("faults", {"kind": "html", "path": "/dpc/*"})
-    assert "the answer is a web page, so it comes from a proxy" in complaint(maia(*command))
+    assert "the answer is a web page, so it comes from a proxy" in complaint(maia.inside(*command))
 
 
 @pytest.mark.parametrize(
@@ -77,9 +79,20 @@ def test_a_proxy_that_answers_html_is_recognised(maia, command):
     ids=lambda command: command[0],
 )
 def test_a_project_without_rights_is_named(maia, command):
-    said = complaint(maia(*command))
+    said = complaint(maia.inside(*command))
     assert 'no rights in project "Payroll"' in said
     assert "HTTP 403" in said
+
+
+@pytest.mark.parametrize(
+    ("env", "said"),
+    [
+        ({"MAIA_CLIENT_ID": ""}, "MAIA_CLIENT_ID: is not set"),
+        ({"MAIA_CLIENT_SECRET": SECRET}, "HTTP 401"),
+    ],
+)
+def test_the_installed_script_leaves_in_the_same_way(maia, env, said):
+    assert said in complaint(maia("projects", env=env))
 
 
 def test_no_rights_at_all_hint_at_the_region(maia):
@@ -178,7 +191,7 @@ def listening(heard):
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
 def test_help_has_an_example_that_can_be_read(maia, command):
-    done = maia(command[0], "--help")
+    done = maia.inside(command[0], "--help")
     assert done.returncode == 0
     assert f"  maia-exporter {command[0]}" in done.stdout.split("Example")[1]
 

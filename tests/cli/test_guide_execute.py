@@ -316,7 +316,7 @@ def test_bad_input_exits_2_before_any_request(maia, options, said):
     files = {"uneven.csv": b"a,b\nc,d\ne\n", "gap.csv": b"a\n\nb\n", "open.csv": b'"a', "latin.csv": b"\xe9\n"}
     for name, content in files.items():
         (maia.folder / name).write_bytes(content)
-    done = maia(*SLOW, *options)
+    done = maia.inside(*SLOW, *options)
     assert (done.returncode, done.stdout) == (2, "")
     assert said in " ".join(done.stderr.split())
     assert maia.control("log")["requests"] == []

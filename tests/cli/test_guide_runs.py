@@ -279,6 +279,14 @@ def test_rows_that_shift_while_paging_are_shown_once(maia):
     assert len(shown) == len(set(shown)) == 120
 
 
+def test_where_projects_cannot_be_listed_their_ids_stand_and_it_is_tried_once(busy):
+    busy.control("faults", {"kind": "status", "status": 403, "path": "/dpc/v1/projects"})
+    done = busy("executions", "-e", "prod")
+    assert done.returncode == 0
+    assert done.stdout.count(busy.project_id("Finance")) == 4
+    assert len([each for each in busy.requests() if each["path"] == "/dpc/v1/projects"]) == 1
+
+
 def test_nothing_found_in_an_environment_that_is_not_there_names_the_nearest(maia):
     done = maia("executions", "--project", "Finance", "-e", "prdo")
     assert done.returncode == 1
@@ -307,7 +315,7 @@ def test_nothing_found_in_an_environment_that_is_not_there_names_the_nearest(mai
     ],
 )
 def test_bad_input_exits_2_before_any_request(maia, command, said):
-    done = maia(*command)
+    done = maia.inside(*command)
     assert (done.returncode, done.stdout) == (2, "")
     assert said in " ".join(done.stderr.split())
     assert maia.control("log")["requests"] == []

@@ -33,6 +33,7 @@ class Account:
         self.config_path = config_path
         self._maia = maia
         self._projects: Listing[Project] | None = None
+        self._names: dict[str, str] | None = None
 
     def projects(self) -> Listing[Project]:
         """The account's projects, listed once. Raises MaiaError."""
@@ -41,10 +42,12 @@ class Account:
         return self._projects
 
     def project_name(self, project_id: str) -> str:
-        """A project's name where it can be found out, else its id."""
-        with suppress(MaiaError):
-            return next((each.name for each in self.projects() if each.project_id == project_id), project_id)
-        return project_id
+        """A project's name where it can be found out, else its id; asked for once, also when that fails."""
+        if self._names is None:
+            self._names = {}
+            with suppress(MaiaError):
+                self._names = {each.project_id: each.name for each in self.projects()}
+        return self._names.get(project_id, project_id)
 
     def link(self, run_id: str) -> str:
         """Where people look at a run."""
