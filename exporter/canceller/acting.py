@@ -240,7 +240,7 @@ class Canceller:
             self._commit(answers.unheard(self.limits, limited, self._now(), detail=str(error)))
             raise _NotNow from error
         except (Retryable, BadAnswer) as error:
-            self._commit(answers.doubtful(self.limits, limited, run, self._now(), detail=str(error)))
+            self._commit(answers.doubtful(self.limits, limited, self._now(), detail=str(error)))
         except (Unauthorized, Forbidden) as error:
             self._commit(answers.refused(self.limits, limited, run, self._now(), detail=str(error)))
         except MaiaError as error:
@@ -255,7 +255,7 @@ class Canceller:
         except Stopped:
             raise
         except (Retryable, BadAnswer):
-            self._commit(answers.doubtful(self.limits, limited, run, self._now(), detail=detail))
+            self._commit(answers.doubtful(self.limits, limited, self._now(), detail=detail))
             return
         except MaiaError:
             pass  # not even shown to us any more

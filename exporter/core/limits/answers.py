@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from exporter.core.limits.draft import Draft, Moment, without_intent
-from exporter.core.limits.runs import MOST_TRIES, Answer, CancelRequest, LimitedRun, Limits, LimitStep, Reason, Stage
+from exporter.core.limits.runs import Answer, CancelRequest, LimitedRun, Limits, LimitStep, Reason, Stage
 from exporter.core.limits.runs import RequestMode as Mode
 from exporter.core.model import Status
 
@@ -49,15 +49,10 @@ def accepted(limits: Limits, limited: LimitedRun, run: Run, moment: Moment) -> L
     return draft.finish()
 
 
-def doubtful(limits: Limits, limited: LimitedRun, run: Run, moment: Moment, *, detail: str) -> LimitStep:
-    """No clear answer: perhaps it was heard. Looked at again by the next poll; after the last try it counts as sent."""
+def doubtful(limits: Limits, limited: LimitedRun, moment: Moment, *, detail: str) -> LimitStep:
+    """No clear answer: perhaps it was heard. The next poll looks, and decides whether it is sent once more."""
     draft = Draft(limits, moment)
-    request = replace(_due(limited), detail=detail)
-    limited = _with(limited, request)
-    if request.tries >= MOST_TRIES:
-        _enter_asked(draft, limited, run, detail=detail)
-    else:
-        draft.put(limited)
+    draft.put(_with(limited, replace(_due(limited), detail=detail)))
     return draft.finish()
 
 
@@ -102,10 +97,10 @@ def given_up(limits: Limits, limited: LimitedRun, run: Run | None, moment: Momen
     return draft.finish()
 
 
-def _enter_asked(draft: Draft, limited: LimitedRun, run: Run, *, detail: str = "") -> None:
+def _enter_asked(draft: Draft, limited: LimitedRun, run: Run) -> None:
     stage = Stage.FORCED if limited.stage is Stage.FORCE_INTENT else Stage.REQUESTED
     draft.held.pop(limited.run_id, None)
-    draft.enter(limited, stage, run, detail=detail)
+    draft.enter(limited, stage, run)
 
 
 def _due(limited: LimitedRun) -> CancelRequest:
