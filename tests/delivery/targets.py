@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Protocol
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP
@@ -41,6 +41,16 @@ class Posted:
     raw: dict[str, Any]
 
 
+class Witness(Protocol):
+    """Is told how far a delivery has come, while whoever delivers waits."""
+
+    def connected(self) -> None: ...
+
+    def received(self) -> None: ...
+
+    def answered(self) -> None: ...
+
+
 class HttpTarget:
     """Keeps what it is posted, and answers as the `answer` of the moment says."""
 
@@ -49,8 +59,10 @@ class HttpTarget:
         answer: Answer | Callable[[Posted], Answer] = OK,
         tls: ssl.SSLContext | None = None,
         port: int = 0,
+        witness: Witness | None = None,
     ) -> None:
         self.answer = answer
+        self.witness = witness
         self.tls = tls
         self.posts: list[Posted] = []
         self.gets: list[str] = []
@@ -62,6 +74,8 @@ class HttpTarget:
             def setup(self) -> None:
                 target.connections += 1
                 super().setup()
+                if target.witness:
+                    target.witness.connected()
 
             def do_CONNECT(self) -> None:
                 self.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
@@ -75,6 +89,8 @@ class HttpTarget:
                 content = self.rfile.read(int(self.headers["Content-Length"]))
                 self.close_connection = True
                 answer = target._take(self.path, json.loads(content))
+                if target.witness:
+                    target.witness.received()
                 if answer.after is not None:
                     answer.after.wait(60)
                 if answer.drop:
@@ -86,7 +102,9 @@ class HttpTarget:
                     self.end_headers()
                     self.wfile.write(answer.body)
                 except OSError:
-                    pass  # whoever asked is gone
+                    return  # whoever asked is gone
+                if target.witness:
+                    target.witness.answered()
 
             def do_GET(self) -> None:
                 self.send_response(200)
@@ -152,8 +170,14 @@ class MailTarget:
     """A mail server. `at_rcpt` and `at_data` are what it replies there; `drop` stores a mail and says nothing."""
 
     def __init__(
-        self, *, tls: ssl.SSLContext | None = None, starttls: ssl.SSLContext | None = None, password: str = ""
+        self,
+        *,
+        tls: ssl.SSLContext | None = None,
+        starttls: ssl.SSLContext | None = None,
+        password: str = "",
+        witness: Witness | None = None,
     ) -> None:
+        self.witness = witness
         self.at_rcpt = "250 OK"
         self.at_data = "250 OK"
         self.drop = False
@@ -174,6 +198,12 @@ class MailTarget:
     def url(self, mode: str = "insecure", host: str = "localhost", user: str = "") -> str:
         return f"mailto://{user}{host}:{self.port}/?from=maia@example.com&to=oncall@example.com&mode={mode}"
 
+    async def handle_EHLO(self, server: SMTP, session: Any, envelope: Any, hostname: str, responses: Any) -> Any:  # noqa: N802
+        session.host_name = hostname
+        if self.witness:
+            self.witness.connected()
+        return responses
+
     async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
         self, server: SMTP, session: Any, envelope: Any, address: str, options: Any
     ) -> str:
@@ -188,9 +218,14 @@ class MailTarget:
             with self.arrived:
                 self.mails.append(mail)
                 self.arrived.notify_all()
+            if self.witness:
+                self.witness.received()
+        assert server.transport
         if self.drop:
-            assert server.transport
             server.transport.abort()
+        elif self.witness:
+            server.transport.write(f"{self.at_data}\r\n".encode())
+            self.witness.answered()  # what is returned as well answers the QUIT
         return self.at_data
 
     def wait_for(self, number: int, *, timeout: float = 20.0) -> list[EmailMessage]:

@@ -188,7 +188,11 @@ def test_a_reload_moves_a_target_adds_one_and_leaves_the_others_alone(service, w
     old, new, kept, added = web_hook(Answer(404, b"")), web_hook(), web_hook(), web_hook()
     notifier = service.start(a=old.url, b=kept.url)
     service.record(*told("run1"))
-    service.until(lambda standing: standing.targets["a"].suspended and standing.targets["b"].waiting == 0)
+    service.until(
+        lambda standing: (
+            "a" in standing.targets and standing.targets["a"].suspended and not standing.targets["b"].waiting
+        )
+    )
 
     notifier.retarget(settings(a=new.url, b=kept.url, c=added.url))
     service.record(*told("run2", targets=("a", "b", "c")))
