@@ -174,4 +174,6 @@ def test_a_year_of_runs_leaves_memory_and_record_as_small_as_the_retention(accou
     # FORBIDDEN runs are kept as long as the API lists them: forgotten, an old one would look new.
     assert [tuple(row) for row in kept] == [("FORBIDDEN", 40), ("SUCCESS", 4)]
     scraped = assert_shows_the_truth(service)
-    assert scraped.total("maia_pipeline_runs_finished_total", pipeline_name=REFRESH) == 39  # the first was there before us
+    assert (
+        scraped.total("maia_pipeline_runs_finished_total", pipeline_name=REFRESH) == 39
+    )  # the first was there before us
