@@ -25,6 +25,7 @@ from exporter.core.backoff import pause_after
 from exporter.desk import Desk, Follower
 from exporter.discovery import Discovery
 from exporter.limiting import Limiting
+from exporter.logs import tell_repeats
 from exporter.maia.client import MaiaClient
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.notifications import NotificationMetrics
@@ -244,6 +245,7 @@ def serve(app: App, *, also: Callable[[], bool] = lambda: True) -> int:
     """
     code = 0
     for caught in _signals():
+        tell_repeats()
         if caught in (signal.SIGTERM, signal.SIGINT):
             log.info("stopping", extra={"signal": signal.Signals(caught).name})
             break

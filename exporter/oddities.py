@@ -31,10 +31,12 @@ class Oddities:
 
     def request_finished(self, endpoint: str, code: str, seconds: float) -> None:
         """Passed on."""
+        log.debug("asked the API", extra={"endpoint": endpoint, "code": code, "ms": round(seconds * 1000)})
         self._metrics.request_finished(endpoint, code, seconds)
 
     def throttled(self, cause: ThrottleCause, seconds: float) -> None:
         """Passed on."""
+        log.debug("waited before asking the API", extra={"cause": cause, "ms": round(seconds * 1000)})
         self._metrics.throttled(cause, seconds)
 
     def rejected(self, rejection: Rejection) -> None:
@@ -54,6 +56,7 @@ class Oddities:
 
     def token_renewed(self, expires_at: datetime) -> None:
         """Passed on."""
+        log.debug("signed in to the API", extra={"until": expires_at.isoformat(timespec="seconds")})
         self._metrics.token_renewed(expires_at)
 
     def clock_skew(self, seconds: float) -> None:

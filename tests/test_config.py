@@ -203,6 +203,31 @@ def test_utc_needs_no_time_zone_database():
     assert config().alerts.zone is UTC
 
 
+def test_every_secret_is_known_so_that_the_log_can_cover_it():
+    found = good("everything")
+
+    assert set(found.secrets()) == {
+        SECRET,
+        f"https://beat.example.com/{SECRET}",
+        f"json://localhost/{SECRET}",
+    }
+
+
+@pytest.mark.parametrize(
+    ("url", "covered"),
+    [
+        ("sqlite:///maia.db", set()),
+        ("postgresql+psycopg://db/maia", set()),
+        ("postgresql+psycopg://me:p%40w@db/maia?application_name=x", {"p%40w", "p@w"}),
+        ("postgresql+psycopg://db/maia?password=a+b&sslpassword=", {"a+b"}),
+    ],
+)
+def test_of_the_store_its_password_alone_is_a_secret(url, covered):
+    found = parse(f'[store]\nurl = "{url}"\n[maia]\nclient_id = "id"\nclient_secret = "s"\n', env={}, folder=Path())
+
+    assert set(found.store.secrets()) == covered
+
+
 def test_a_secret_can_come_from_a_file_beside_the_config(tmp_path):
     (tmp_path / "secret").write_text(f"{SECRET}${{X}}\r\n\n")
     found = parse('[maia]\nclient_id = "id"\nclient_secret_file = "secret"', env={}, folder=tmp_path)

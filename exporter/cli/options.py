@@ -17,7 +17,7 @@ from exporter.access import api_settings
 from exporter.clock import SystemClock
 from exporter.config.errors import ConfigError, Problem
 from exporter.config.load import from_environment, load
-from exporter.logs import configure
+from exporter.logs import configure, cover
 from exporter.maia.client import MaiaClient
 from exporter.maia.watcher import ClientWatcher, SilentWatcher
 
@@ -84,9 +84,11 @@ def common_options(command: F) -> F:
 def read_config(path: Path | None) -> Config:
     """The config file's values. Raises WrongConfig."""
     try:
-        return load(path or Path(DEFAULT_CONFIG), os.environ)
+        config = load(path or Path(DEFAULT_CONFIG), os.environ)
     except ConfigError as error:
         raise WrongConfig(str(error)) from error
+    cover(config.secrets())
+    return config
 
 
 def read_service_config(path: Path | None) -> Config:
@@ -115,9 +117,11 @@ def read_account(path: Path | None) -> MaiaSettings:
     """[maia] of the config file or, where there is none, of the environment. Raises WrongConfig."""
     if path is None and not Path(DEFAULT_CONFIG).exists():
         try:
-            return from_environment(os.environ)
+            account = from_environment(os.environ)
         except ConfigError as error:
             raise WrongConfig(str(error)) from error
+        cover(account.secrets())
+        return account
     return read_config(path).maia
 
 
@@ -148,5 +152,5 @@ def _log_format(ctx: click.Context, _: click.Parameter, value: str) -> str:
 
 
 def _log_level(ctx: click.Context, _: click.Parameter, value: str) -> str:
-    configure(level=value, form=ctx.meta.get("exporter.log_format", "text"))
+    configure(level=value, form=ctx.meta.get("exporter.log_format", "text"), monotonic=SystemClock().monotonic)
     return value

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from typing import TYPE_CHECKING
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from exporter.config.errors import MASK, BadValueError, quoted
 from exporter.config.values import text
@@ -22,8 +22,8 @@ RUN_ID = "{run_id}"
 _SQLITE = "sqlite:///"
 _POSTGRESQL = "postgresql+psycopg://"
 _STORE_HINT = 'write "sqlite:///maia-exporter.db" or "postgresql+psycopg://user:password@host/database"'
-_PASSWORD = re.compile(r"(?<=://)([^:/@]*):.*@")
-_PASSWORD_IN_QUERY = re.compile(r"(?<=[?&])([^=&]*pass[^=&]*)=[^&]*", re.IGNORECASE)
+_PASSWORD = re.compile(r"(?<=://)([^:/@]*):(?P<password>.*)@")
+_PASSWORD_IN_QUERY = re.compile(r"(?<=[?&])([^=&]*pass[^=&]*)=(?P<password>[^&]*)", re.IGNORECASE)
 _HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?")
 _BLANK = re.compile(r"[\s\x00-\x1f\x7f-\x9f]")
 _HIGHEST_PORT = 65_535
@@ -89,6 +89,12 @@ def store_address(value: str, folder: Path | None) -> str:
 def masked_store_address(value: str) -> str:
     """Show the store's URL with its password masked."""
     return _PASSWORD_IN_QUERY.sub(rf"\1={MASK}", _PASSWORD.sub(rf"\1:{MASK}@", value))
+
+
+def store_passwords(value: str) -> set[str]:
+    """What the mask covers in the store's URL, as it is written and as it is sent."""
+    written = [match["password"] for shape in (_PASSWORD, _PASSWORD_IN_QUERY) for match in shape.finditer(value)]
+    return {spelt for password in written for spelt in (password, unquote(password)) if spelt}
 
 
 def listen_address(value: object) -> tuple[str, int]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import BaseModel, ConfigDict, SecretStr
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from pydantic import ValidationInfo
@@ -43,6 +44,16 @@ class Section(BaseModel):
     def secret_keys(cls) -> tuple[str, ...]:
         """Keys that hold a secret, each of which may come from a file named by `<key>_file` instead."""
         return tuple(name for name, field in cls.model_fields.items() if field.annotation is SecretStr)
+
+    def secrets(self) -> Iterator[str]:
+        """What no line may show: every secret value, here and in the tables inside."""
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            for item in value if isinstance(value, tuple) else (value,):
+                if isinstance(item, SecretStr):
+                    yield item.get_secret_value()
+                elif isinstance(item, Section):
+                    yield from item.secrets()
 
 
 @dataclass(frozen=True, slots=True)

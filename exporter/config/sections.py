@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import (
     BeforeValidator,
@@ -27,6 +27,7 @@ from exporter.config.addresses import (
     page_address,
     run_link,
     store_address,
+    store_passwords,
 )
 from exporter.config.errors import BadValueError, quoted, suggestion
 from exporter.config.matchers import Matchers
@@ -43,6 +44,9 @@ from exporter.config.values import (
     entries,
 )
 from exporter.core.globs import Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 API_URLS = {region: f"https://{region}.api.matillion.com/dpc" for region in ("eu1", "us1", "au1")}
 """Where each region's API lives."""
@@ -166,6 +170,10 @@ class StoreSettings(Section):
     @field_serializer("url", when_used="json")
     def _masked(self, value: SecretStr) -> str:
         return masked_store_address(value.get_secret_value())
+
+    def secrets(self) -> Iterator[str]:
+        """The password alone: where the record is, people have to be told."""
+        yield from store_passwords(self.url.get_secret_value())
 
 
 class MetricsSettings(Section):
