@@ -1,4 +1,4 @@
-"""`maia-exporter check`: validates the config; with `--live` also signs in and lists what the scope matches."""
+"""`maia-exporter check`: validates the config; `--live` also signs in and lists what scope and rules match."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from exporter.cli.check_rules import rule_lines
+from exporter.cli.guide.output import inert
 from exporter.cli.options import api_client, common_options, fail, read_service_config
 from exporter.core.globs import matches_project
 from exporter.core.model import PipelineKey
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @common_options
-@click.option("--live", is_flag=True, help="Also sign in and list what the scope matches.")
+@click.option("--live", is_flag=True, help="Also sign in and list what the scope, limits and routes match.")
 def check(config_path: Path | None, *, live: bool) -> None:
     """Check the config file: every mistake at once, with its place and a hint. Exit 2 if there is one.
 
@@ -54,12 +56,14 @@ def _live(client: MaiaClient, config: Config) -> None:
         try:
             found = [key for key in _published(client, project_id) if covers(config.poll.scope, key, names)]
         except Forbidden as error:
-            click.echo(f"  {name}: refused: {error}")
+            _say(f"  {name}: refused: {error}")
             continue
         matched += found
-        click.echo(f"  {name}: {len(found)} published pipelines in scope")
+        _say(f"  {name}: {len(found)} published pipelines in scope")
         for key in sorted(found):
-            click.echo(f"    {key.environment_name}: {key.pipeline_name}")
+            _say(f"    {key.environment_name}: {key.pipeline_name}")
+    for line in rule_lines(config, matched, names):
+        _say(line)
     if not matched:
         click.echo("warning: the scope of [poll] matches no published pipeline")
 
@@ -68,3 +72,8 @@ def _published(client: MaiaClient, project_id: str) -> Iterator[PipelineKey]:
     for environment in client.environments(project_id):
         for pipeline in client.published_pipelines(project_id, environment.name):
             yield PipelineKey(project_id, environment.name, pipeline.name)
+
+
+def _say(line: str) -> None:
+    """What the API calls things is text that may hold anything."""
+    click.echo(inert(line))

@@ -63,6 +63,48 @@ def test_check_live_lists_what_the_scope_matches(stage, configured):
     assert "prod: finance/healthy.orch.yaml" in done.stdout
 
 
+def test_check_live_says_which_rules_match_which_pipelines(stage, configured):
+    with stage.folder.joinpath("config.toml").open("a") as config:
+        config.write("""
+[[targets]]
+name = "hook"
+url = "json://127.0.0.1"
+[[routes]]
+targets = ["hook"]
+pipelines = ["healthy"]
+events = ["OVERDUE"]
+[[routes]]
+targets = ["hook"]
+environments = ["nowhere"]
+[[expectations]]
+pipelines = ["finance/h*"]
+success_within = "26h"
+[[limits]]
+name = "nightly"
+pipelines = ["healthy*"]
+warn_after = "2h"
+[[limits]]
+name = "idle"
+environments = ["nowhere"]
+warn_after = "2h"
+""")
+
+    done = command("check", "--live", folder=stage.folder)
+
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[lines.index('limit "nightly", mode observe: 1 pipeline') :] == [
+        'limit "nightly", mode observe: 1 pipeline',
+        "    Finance, prod: finance/healthy.orch.yaml",
+        'warning: limit "idle", mode observe: matches no published pipeline',
+        "route #1 to hook: 1 pipeline",
+        "    Finance, prod: finance/healthy.orch.yaml",
+        "warning: route #2 to hook: matches no published pipeline",
+        "expectation #1, a success within 1 d 2 h: 1 pipeline",
+        "    Finance, prod: finance/healthy.orch.yaml",
+    ]
+
+
 def test_check_live_says_that_the_sign_in_failed(stage, configured):
     config = stage.folder / "config.toml"
     config.write_text(config.read_text().replace('client_secret = "demo"', 'client_secret = "wrong-one-here"'))
