@@ -38,6 +38,7 @@ from exporter.observer import Observer
 from exporter.oddities import Oddities
 from exporter.poller import Poller
 from exporter.store.database import Database
+from exporter.version import revision
 from exporter.web.health import Readiness, Workers
 from exporter.web.server import WebServer
 from exporter.web.site import Site, Sources
@@ -80,7 +81,9 @@ def build_watch(
     readiness: Readiness,
 ) -> Watch:
     """Put together what reads the account, on `database` or, for `once`, on none: then nobody is told anything."""
-    ours = SelfMetrics(version=__version__, started_at=clock.now(), poll_interval=config.poll.interval)
+    ours = SelfMetrics(
+        version=__version__, revision=revision(), started_at=clock.now(), poll_interval=config.poll.interval
+    )
     exposition = Exposition(ours, monotonic=clock.monotonic)
     account = Account(database, exposition, config)
     client = MaiaClient(api_settings(config.maia), clock=clock, stop=stop, watcher=Oddities(ours))

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from exporter import __version__
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -36,6 +34,8 @@ _COMMANDS = {
 }
 """Command -> module and object. Loading all of them would cost every call a second."""
 
+_VERSION_HELP = "Show the version, the commit, Python and what it depends on, and exit."
+
 
 class _Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
@@ -51,8 +51,17 @@ class _Commands(click.Group):
         return command
 
 
+def _show_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if not value or ctx.resilient_parsing:
+        return
+    from exporter.version import about  # looks through what is installed: only where it is asked for
+
+    click.echo(about())
+    ctx.exit()
+
+
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, prog_name="maia-exporter")
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help=_VERSION_HELP)
 def commands() -> None:
     """Watch the pipelines of a Maia account: Prometheus metrics, alerts, run-time limits, and the guide's steps."""
 
