@@ -82,7 +82,8 @@ class Alerting:
         self._recorded: set[str] = set()  # OVERDUE events that are known to be written
         self._overdue: set[str] = set()  # OVERDUE events of the step that is being committed
         self._fresh: tuple[Decision, ...] = ()  # what the last commit wrote
-        self._outage: Outage | None = None
+        self.outage: Outage | None = None
+        """Polls that fail now; goes on when the config changes."""
         self._outage_told = True  # until looked: an earlier process may have told of one that is over now
 
     def success_within(self, state: State) -> dict[PipelineKey, float]:
@@ -109,6 +110,13 @@ class Alerting:
     def wake(self) -> None:
         """What `tell` wrote is committed."""
         self._wake()
+
+    def load(self, state: State) -> None:
+        """Nothing of what was not surely written is remembered."""
+        del state
+        self._epochs = None
+        self._fresh = ()
+        self._outage_told = True
 
     def poll_began(self) -> None:
         """Nothing to do."""
@@ -166,13 +174,13 @@ class Alerting:
     def poll_ended(self, state: State, *, cause: str, error: str) -> None:
         """Mind the polls: when they have failed for `exporter_after`, say so. `cause` is "" for a good one."""
         if not cause:
-            self._outage = None
+            self.outage = None
             self._polled_well()
             return
         now = self._clock.now()
-        if self._outage is None:
-            self._outage = Outage(since=now, last_good_at=state.cursor.polled_at)
-        outage = self._outage
+        if self.outage is None:
+            self.outage = Outage(since=now, last_good_at=state.cursor.polled_at)
+        outage = self.outage
         if now - outage.since < self._exporter_after or not self._routing.targets:
             return
         notice = exporter_notice.polls_fail(
@@ -211,7 +219,7 @@ class Alerting:
             return ()
         self._outage_told = False
         last_good_at = before.cursor.polled_at
-        since = self._outage.since if self._outage else (last_good_at or now)
+        since = self.outage.since if self.outage else (last_good_at or now)
         down = outbox_views.shown(connection, exporter_notice.polls_fail_id(last_good_at, since=since))
         if down is None:
             return ()

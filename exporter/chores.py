@@ -71,7 +71,7 @@ class Chores:
         self._resting.clear()
         self._discovered = 0
         left = max(until - clock.monotonic(), LEAST_SECONDS)  # polls that follow close on each other starve nobody
-        while not desk.stop.is_set() and left > 0:
+        while not desk.relief.is_set() and left > 0:
             try:
                 with desk.client.background(reserve=RESERVE), desk.client.deadline(left):
                     if not self._piece(until):
@@ -104,7 +104,7 @@ class Chores:
 
     def _piece(self, until: float) -> bool:
         """The most urgent piece of work; whether there was one."""
-        if not self._desk.account.watching:
+        if self._desk.outdated or not self._desk.account.watching:
             return False
         if self._discovered < DISCOVERY_CALLS and _DISCOVERY not in self._resting:
             self._resting.add(_DISCOVERY)

@@ -13,7 +13,7 @@ from exporter.core.events import Event, RunFinished, RunsPossiblyMissed, RunStar
 from exporter.core.globs import is_everything
 from exporter.core.model import FAILURE_STATUSES
 from exporter.maia.errors import MaiaError, Stopped
-from exporter.store.errors import StoreError
+from exporter.store.errors import NotLeading, StoreError
 
 if TYPE_CHECKING:
     import threading
@@ -39,6 +39,9 @@ log = logging.getLogger(__name__)
 class Follower(Protocol):
     """What follows from a step: alerts, limits. Asked inside the step's transaction, told after it."""
 
+    def load(self, state: State) -> None:
+        """Take up what the record holds, and nothing else. Raises StoreError."""
+
     def poll_began(self) -> None:
         """A poll begins to read."""
 
@@ -60,9 +63,9 @@ class Follower(Protocol):
         """Mind how a poll went: `cause` is "" for a good one. May raise StoreError."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Desk:
-    """What the poller and its chores work with."""
+    """What the poller and its chores work with, from one config to the next."""
 
     client: MaiaClient
     account: Account
@@ -71,8 +74,21 @@ class Desk:
     ours: SelfMetrics
     readiness: Readiness
     clock: Clock
-    stop: threading.Event
+    relief: threading.Event
+    """Set when this desk is to be left, after the poll that is under way."""
     followers: tuple[Follower, ...] = ()
+    outdated: bool = False
+    """Whether what is held may differ from the record: a commit may have failed, or happened and not been heard of."""
+
+    def take_up(self) -> None:
+        """Hold and show what the record holds. Raises StoreError."""
+        self.account.load()
+        for follower in self.followers:
+            follower.load(self.account.state)
+        self.account.publish()
+        self.outdated = False
+        if self.account.known:
+            self.readiness.has_something_to_show()
 
     def in_scope(self, run: Run) -> bool:
         """Whether a run is in the config's scope; an unknown project is looked up first."""
@@ -131,7 +147,10 @@ class Desk:
             self.store_failed(failure)
 
     def store_failed(self, error: StoreError) -> None:
-        """The record could not be read or written: nothing has moved, and it is tried again."""
+        """The record could not be read or written: nothing more is done from memory, it is read again first."""
+        self.outdated = self.account.database is not None
+        if isinstance(error, NotLeading):
+            return
         self.ours.store_failed()
         self.readiness.store_failed(str(error))
 

@@ -9,15 +9,17 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from exporter.canceller import Canceller, Mark, policy_of, rules_of
+from exporter.canceller import Canceller, policy_of, rules_of
 from exporter.canceller.replaying import start_lines
+from exporter.clock import Mark
 from exporter.core.limits.decide import decide
 from exporter.core.limits.rules import Coverage
 from exporter.core.state import Origin
-from exporter.metrics.limits import LimitMetrics, PipelineLimits, pipeline_limits
+from exporter.metrics.limits import PipelineLimits, pipeline_limits
 from exporter.store import cancellations
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from sqlalchemy import Connection
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from exporter.core.state import Observation, State
     from exporter.core.tracker import Step
     from exporter.maia.client import MaiaClient
-    from exporter.metrics.own_registry import OwnRegistry
+    from exporter.metrics.limits import LimitMetrics
     from exporter.store.database import Database
 
 log = logging.getLogger(__name__)
@@ -47,17 +49,23 @@ class Limiting:
         client: MaiaClient,
         clock: Clock,
         alerting: Alerting,
-        registry: OwnRegistry,
+        metrics: LimitMetrics,
+        on_duty: Callable[[], bool],
     ) -> None:
         self._rules = rules_of(config)
         self._policy = policy_of(config)
         self._database = database
         self._clock = clock
         self._alerting = alerting
-        self._metrics = LimitMetrics(registry)
+        self._metrics = metrics
         self.coverage = Coverage(self._rules)
         self._canceller = Canceller(
-            client, self, clock=clock, coverage=lambda: self.coverage, stale_after=self._policy.stale_after
+            client,
+            self,
+            clock=clock,
+            coverage=lambda: self.coverage,
+            stale_after=self._policy.stale_after,
+            on_duty=on_duty,
         )
         self._pending: LimitStep | None = None  # decided in the transaction that is being committed
         self._polled = False  # whether that was a poll
@@ -67,7 +75,11 @@ class Limiting:
         """Take up what the record holds. Raises StoreError."""
         self.coverage = self.coverage.follow(self._rules, state.project_names)
         self._canceller.limits = self.reload()
+        self._pending = None
         self._show(state)
+
+    def explain(self, state: State) -> None:
+        """Say in the log what each limit is about. Raises StoreError."""
         if self._rules and state.pipelines:
             with self._database.reading() as connection:
                 for _, line in start_lines(connection, self.coverage, state.pipelines, now=self._clock.now()):

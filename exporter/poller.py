@@ -14,7 +14,7 @@ from exporter.core.reads import overdue_since
 from exporter.core.scope import watched_since
 from exporter.core.tracker import Step, advance
 from exporter.maia.errors import Forbidden, MaiaError, Stopped
-from exporter.store.errors import StoreError
+from exporter.store.errors import NotLeading, StoreError
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -40,15 +40,15 @@ class Poller:
         self._last_error = ""
 
     def run(self) -> None:
-        """Poll until the stop."""
-        clock, stop = self._desk.clock, self._desk.stop
+        """Poll until somebody relieves us."""
+        clock, relief = self._desk.clock, self._desk.relief
         due = clock.monotonic()
-        while not stop.is_set():
+        while not relief.is_set():
             self.poll()
             now = clock.monotonic()
             due += self._interval * max(1, -(-(now - due) // self._interval))
             self._chores.work(until=due)
-            clock.wait(due - clock.monotonic(), stop)
+            clock.wait(due - clock.monotonic(), relief)
 
     def poll(self) -> bool:
         """One poll; whether it was good."""
@@ -57,6 +57,8 @@ class Poller:
         desk.poll_began()
         cause, error, whole = "", "", True
         try:
+            if desk.outdated:
+                desk.take_up()
             with desk.client.deadline(POLL_SECONDS):
                 reading, step = self._read()
                 self._conclude(reading, step)
@@ -65,6 +67,9 @@ class Poller:
             return False
         except MaiaError as failure:
             cause, error = failure.cause.value, str(failure)
+        except NotLeading as failure:
+            desk.store_failed(failure)
+            return False
         except StoreError as failure:
             desk.store_failed(failure)
             cause, error = "store", str(failure)

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from exporter.config import Config, ConfigError, from_environment, load, parse
 from exporter.config.addresses import is_loopback
 from exporter.config.load import TABLES
+from exporter.config.secret_files import secret_files
 from exporter.core.globs import Scope
 
 SHIPPED = Path(__file__).parent.parent / "config.toml"
@@ -296,3 +297,19 @@ def test_a_region_beside_urls_and_a_target_without_a_route_are_warned_about():
         '[[targets]] #2 "dev": no route names it, so it is told nothing',
     )
     assert config(maia={**ACCOUNT, **urls}, targets=targets).warnings() == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('[maia]\nclient_secret_file = "secret"\n', ["secret"]),
+        ('maia = 3\n[[targets]]\nname = "x"\nurl_file = "${HOOKS}/x"\n[[targets]]\nurl_file = 3\n', ["hooks/x"]),
+        ('[[targets]]\nurl_file = "${NOBODY_SETS_THIS}"\n', []),
+        ('[[targets]]\nurl_file = ""\n[web]\nconfig_file = "web.yml"\n', []),
+        ("no toml [", []),
+    ],
+)
+def test_the_files_of_secrets_are_known_however_wrong_the_rest_is(text, found):
+    folder = Path("/etc/maia")
+
+    assert list(secret_files(text, env={"HOOKS": "hooks"}, folder=folder)) == [folder / name for name in found]

@@ -10,9 +10,9 @@ which runs are asked (`exporter.core.limits.decide`), nor call a run cancelled: 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from exporter.clock import Mark
 from exporter.core.limits import answers
 from exporter.core.limits.draft import Moment
 from exporter.core.limits.judge import last_look
@@ -48,9 +48,6 @@ LOOK_SECONDS = 10.0
 LOOKS = 3
 """How often a run is looked at once more because that took longer."""
 
-CLOCK_SLACK = 5.0
-"""Seconds by which the wall clock and the monotonic one may part before the machine must have slept."""
-
 
 class CancelApi(Protocol):
     """The part of the client that is used here."""
@@ -82,25 +79,6 @@ class LimitJournal(Protocol):
         """What the record holds. Raises StoreError."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """When something began, on both of our clocks: they part when the machine sleeps or its clock is set."""
-
-    wall: datetime
-    monotonic: float
-
-    @classmethod
-    def of(cls, clock: Clock) -> Mark:
-        """Now."""
-        return cls(clock.now(), clock.monotonic())
-
-    def aged(self, clock: Clock, seconds: float) -> bool:
-        """Whether more than `seconds` have passed since on either clock, or the clocks have parted."""
-        monotonic = clock.monotonic() - self.monotonic
-        wall = (clock.now() - self.wall).total_seconds()
-        return max(monotonic, wall) > seconds or abs(wall - monotonic) > CLOCK_SLACK
-
-
 class _NotNow(Exception):  # noqa: N818 - a turn in the road, not an error
     """Nothing more can be asked before the next poll."""
 
@@ -116,14 +94,19 @@ class Canceller:
         clock: Clock,
         coverage: Callable[[], Coverage],
         stale_after: timedelta,
+        on_duty: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`coverage` gives the config's limits at the moment it is called; see `Policy.of` for `stale_after`."""
+        """`coverage` gives the config's limits at the moment it is called; see `Policy.of` for `stale_after`.
+
+        `on_duty`: whether this process still leads, and by the config that this was built for: else nothing goes out.
+        """
         self.limits = Limits()
         self._client = client
         self._journal = journal
         self._clock = clock
         self._coverage = coverage
         self._stale_seconds = stale_after.total_seconds()
+        self._on_duty = on_duty
         self._outdated = False
 
     def moment(self, server_now: datetime) -> Moment:
@@ -151,7 +134,7 @@ class Canceller:
         if self._outdated:
             self._reload()
         for waiting in answers.due(self.limits):
-            if self._outdated:
+            if self._outdated or not self._on_duty():
                 return
             if read_began.aged(self._clock, self._stale_seconds):
                 log.warning("This process has slept or was held up: no run is asked to stop before another poll.")
@@ -177,6 +160,9 @@ class Canceller:
             if not claimed:
                 self._commit(answers.claimed(self.limits, self.limits.runs[run_id], self._now()))
                 claimed = True
+            if not self._on_duty():
+                run, reason = None, Reason.UNREADABLE
+                break
             if not looked_at.aged(self._clock, LOOK_SECONDS):
                 self._send(self.limits.runs[run_id], run)
                 return

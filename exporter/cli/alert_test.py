@@ -61,7 +61,7 @@ class _Trial:
         self._clock = SystemClock()
         self._url = config.store.url.get_secret_value()
         self._settings: Settings = settings(config)
-        self._report = reporter(routing(config))
+        self._report = reporter(lambda: routing(config))
         self._endpoint = endpoint
         self._notice = target_test(endpoint.name, at=self._clock.now())
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from exporter.app import build_watch
-from exporter.cli.options import common_options, fail, read_config
+from exporter.cli.options import api_client, common_options, fail, read_config
 from exporter.clock import SystemClock
+from exporter.watch import House, build_watch
 from exporter.web.health import Readiness
 
 if TYPE_CHECKING:
@@ -28,11 +28,12 @@ def once(config_path: Path | None) -> None:
     """
     config = read_config(config_path)
     clock = SystemClock()
-    watch = build_watch(config, clock=clock, stop=threading.Event(), database=None, readiness=Readiness())
-    with watch.desk.client:
+    house = House.of(config, clock=clock, readiness=Readiness())
+    with api_client(config.maia, watcher=house.oddities, clock=clock) as client:
+        watch = build_watch(config, house, client, relief=threading.Event())
         good = watch.poller.poll()
         if good:
             watch.chores.discover_all(seconds=DISCOVERY_SECONDS)
-    click.echo(watch.exposition.page("", "").body.decode(), nl=False)
+    click.echo(house.exposition.page("", "").body.decode(), nl=False)
     if not good:
         fail("the poll failed; the reason is in the log above")

@@ -15,14 +15,15 @@ import click
 
 from exporter.access import api_settings
 from exporter.clock import SystemClock
-from exporter.config.errors import ConfigError, Problem
+from exporter.config.errors import ConfigError
 from exporter.config.load import from_environment, load
+from exporter.config_file import ConfigFile
 from exporter.logs import configure, cover
 from exporter.maia.client import MaiaClient
 from exporter.maia.watcher import ClientWatcher, SilentWatcher
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from exporter.clock import Clock
     from exporter.config.root import Config
@@ -91,26 +92,17 @@ def read_config(path: Path | None) -> Config:
     return config
 
 
+def service_config_file(path: Path | None) -> ConfigFile:
+    """Where the service's config is written."""
+    return ConfigFile(path or Path(DEFAULT_CONFIG), os.environ)
+
+
 def read_service_config(path: Path | None) -> Config:
     """The same for the service, which also has to be able to serve the targets. Raises WrongConfig."""
-    config = read_config(path)
-    problems = list(_not_yet(config))
-    if config.targets:
-        from exporter.apprise_channel import check_targets  # loads Apprise: only where there are targets
-
-        problems += check_targets(config.targets)
-    if problems:
-        raise WrongConfig(str(ConfigError(str(path or DEFAULT_CONFIG), problems)))
-    return config
-
-
-def _not_yet(config: Config) -> Iterator[Problem]:
-    """What the config may ask for and this version cannot do: better an error than a service without its locks."""
-    if config.web.config_file:
-        what = "TLS and sign-in are not in this version yet"
-        yield Problem("[web]", "config_file", what, "leave it out, and put a proxy with both in front")
-    if config.store.url.get_secret_value().startswith("postgresql"):
-        yield Problem("[store]", "url", "PostgreSQL is not in this version yet", "use sqlite:///maia-exporter.db")
+    try:
+        return service_config_file(path).load()
+    except ConfigError as error:
+        raise WrongConfig(str(error)) from error
 
 
 def read_account(path: Path | None) -> MaiaSettings:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from exporter.app import App, hold_signals, serve
-from exporter.cli.options import common_options, fail, read_service_config
+from exporter.cli.options import common_options, fail, read_service_config, service_config_file
 from exporter.store.errors import StoreError
 from exporter.web.server import CannotListen
 
@@ -32,7 +32,7 @@ def run(config_path: Path | None) -> None:
         log.warning(warning)
     hold_signals()
     try:
-        app = App(config)
+        app = App(config, file=service_config_file(config_path))
         app.start()
     except (StoreError, CannotListen) as error:
         fail(str(error))

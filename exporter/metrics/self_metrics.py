@@ -173,6 +173,9 @@ class SelfMetrics:
         """From now on this process stands by, and shows only `maia_exporter_*`."""
         self._is_leader.set(0)
         self.registry.leading = False
+        self.polls = PollStanding()  # another process goes on, and what it has found is in the record
+        self._up.set(0)
+        self._last_successful_poll.set_each({})
         self.registry.heard()
 
     # The API client.

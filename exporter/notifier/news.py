@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from exporter.core.routing import Routing
 
 
-def reporter(routing: Routing) -> Callable[[Connection, TargetNews], None]:
-    """What records news on the connection of the settlement, for every target that `routing` tells of EXPORTER."""
+def reporter(routing: Callable[[], Routing]) -> Callable[[Connection, TargetNews], None]:
+    """What records news on the connection of the settlement, for every target that `routing()` tells of EXPORTER."""
 
     def report(connection: Connection, news: TargetNews) -> None:
-        switchboard = Switchboard(epochs=(RoutingEpoch(since=news.at, routing=routing),), now=news.at)
+        switchboard = Switchboard(epochs=(RoutingEpoch(since=news.at, routing=routing()),), now=news.at)
         decision = switchboard.broadcast(notice_of(news), but=news.target)
         outbox.record(connection, (decision,), now=news.at)
 

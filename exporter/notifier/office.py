@@ -83,3 +83,5 @@ class Office:
     report: Callable[[Connection, TargetNews], object]
     """Decides what the other targets are told about one, and records it on the connection of the settlement."""
     watcher: Watcher
+    on_duty: Callable[[], bool] = lambda: True
+    """Whether this process still leads, so that what it has claimed is its to send."""

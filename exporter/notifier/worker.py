@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from exporter.core.delivery import Outcome, OutcomeClass
 from exporter.notifier.composer import tone_of
 from exporter.store import leases
-from exporter.store.errors import StoreError
+from exporter.store.errors import NotLeading, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,6 +79,8 @@ class Worker:
         claimed = self._claim()
         if isinstance(claimed, leases.Wait):
             return False
+        if not self._office.on_duty():
+            raise NotLeading("send what was claimed: another process may do so by now")
         outcome = self._send(claimed)
         self._settle(claimed, outcome)
         return True
@@ -168,7 +170,7 @@ class Worker:
         return news
 
     def _store_failed(self, error: StoreError, failures: int) -> int:
-        if not failures:
+        if not failures and not isinstance(error, NotLeading):
             log.error("Nothing is sent until the store works: %s", error, extra={"target": self.endpoint.name})
         self._office.watcher.store_failed(error)
         self._office.clock.wait(_STORE_PAUSES[min(failures, len(_STORE_PAUSES) - 1)], self._stopping)

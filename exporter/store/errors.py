@@ -4,7 +4,8 @@ StoreError             neither of these: a mistake of this program; report it
 ├── StoreUnavailable   full, read-only, locked, gone: may pass by itself; try again with the same object
 ├── StoreCorrupt       damaged, or not ours: a person must restore or remove it
 ├── StoreNewer         a later version has written it: this one must not touch it
-└── StoreLocked        another service uses it: end this one
+├── StoreLocked        another service uses it: end this one
+└── NotLeading         another replica leads: do nothing, stand by
 
 Texts say what we tried, where, why it failed and what to do; a URL's password is in none of them.
 """
@@ -43,6 +44,10 @@ class StoreNewer(StoreError):
 
 class StoreLocked(StoreError):
     """Another service has it."""
+
+
+class NotLeading(StoreError):
+    """Another replica leads, or may: nothing was written, and nothing may be done."""
 
 
 _RESTORE = "restore it from a backup, or move it away to start anew (counters begin at 0)"

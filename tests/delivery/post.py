@@ -132,7 +132,7 @@ class Post:
         )
 
     def _office(self, boot: str) -> Office:
-        report = reporter(Routing(targets=tuple(self.urls)))
+        report = reporter(lambda: Routing(targets=tuple(self.urls)))
 
         def heard(connection: Connection, news: TargetNews) -> None:
             self.news.append(news)

@@ -62,7 +62,7 @@ class Service:
             boot="this one",
             channel=apprise_channel,
             pause=lambda failures: timedelta(milliseconds=50),
-            report=reporter(Routing(targets=tuple(urls))),
+            report=reporter(lambda: Routing(targets=tuple(urls))),
             watcher=self.heard,
         )
         self.notifier = Notifier(office, settings(heartbeat_url=heartbeat_url, **urls))

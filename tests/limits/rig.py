@@ -15,7 +15,8 @@ from typing import Any
 
 import httpx
 
-from exporter.canceller import Canceller, Mark
+from exporter.canceller import Canceller
+from exporter.clock import Mark
 from exporter.core.globs import Scope
 from exporter.core.limits.decide import Policy, decide
 from exporter.core.limits.rules import Coverage, LimitRule, Mode

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from metrics.reading import assert_sound, samples
 
-from exporter.app import Watch, build_watch
+from exporter.access import api_settings
 from exporter.config import parse
 from exporter.core.model import FINISHED_STATUSES
+from exporter.maia import MaiaClient
 from exporter.simulator.reader import parse_script
 from exporter.simulator.server import serve
 from exporter.store.database import Database
+from exporter.watch import House, Watch, build_notifier, build_watch
 from exporter.web.health import Readiness
 
 if TYPE_CHECKING:
@@ -141,10 +143,17 @@ class Service:
         self.database = Database.open(config.store.url.get_secret_value(), exclusive=True, now=self.clock.now())
         self.stop = threading.Event()
         self.readiness = Readiness()
+        self.house = House.of(config, clock=self.clock, readiness=self.readiness)
+        client = MaiaClient(api_settings(config.maia), clock=self.clock, stop=self.stop, watcher=self.house.oddities)
         self.watch: Watch = build_watch(
-            config, clock=self.clock, stop=self.stop, database=self.database, readiness=self.readiness
+            config,
+            self.house,
+            client,
+            relief=self.stop,
+            database=self.database,
+            notifier=build_notifier(self.house, self.database, config=lambda: config),
         )
-        self.watch.desk.account.load()
+        self.watch.desk.take_up()
 
     @property
     def state(self) -> Any:
@@ -177,7 +186,7 @@ class Service:
         return Service(self.simulated, self.folder, **(tables or self.tables))
 
     def scrape(self) -> Scraped:
-        text = self.watch.exposition.page("", "").body.decode()
+        text = self.house.exposition.page("", "").body.decode()
         assert_sound(text)
 
         return Scraped({(series.name, series.labels): number for series, number in samples(text).items()})
