@@ -30,11 +30,13 @@ class ConfigFile:
     def __init__(self, path: Path, env: Mapping[str, str]) -> None:
         self.path = path
         self._env = env
+        self._secrets: set[str] = set()  # of all configs that were read: an earlier one is still in use for a while
 
     def load(self) -> Config:
         """The config, sound as far as can be told without asking anybody. Raises ConfigError with all that is wrong."""
         config = load(self.path, self._env)
-        cover(config.secrets())
+        self._secrets.update(config.secrets())
+        cover(self._secrets)
         problems = list(_not_yet(config))
         if config.targets:
             from exporter.apprise_channel import check_targets  # loads Apprise: only where there are targets

@@ -8,7 +8,7 @@ import click
 
 from exporter.cli.check_rules import rule_lines
 from exporter.cli.guide.output import inert
-from exporter.cli.options import api_client, common_options, fail, read_service_config
+from exporter.cli.options import api_client, common_options, fail, read_service_config, service_config_file
 from exporter.core.globs import matches_project
 from exporter.core.model import PipelineKey
 from exporter.core.scope import covers
@@ -31,7 +31,7 @@ def check(config_path: Path | None, *, live: bool) -> None:
     \b
     Example: maia-exporter check --live --config config.toml
     """
-    config = read_service_config(config_path)
+    config = read_service_config(service_config_file(config_path))
     click.echo(f"{config_path or 'config.toml'}: good")
     for warning in config.warnings():
         click.echo(f"warning: {warning}")

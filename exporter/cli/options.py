@@ -97,10 +97,10 @@ def service_config_file(path: Path | None) -> ConfigFile:
     return ConfigFile(path or Path(DEFAULT_CONFIG), os.environ)
 
 
-def read_service_config(path: Path | None) -> Config:
+def read_service_config(file: ConfigFile) -> Config:
     """The same for the service, which also has to be able to serve the targets. Raises WrongConfig."""
     try:
-        return service_config_file(path).load()
+        return file.load()
     except ConfigError as error:
         raise WrongConfig(str(error)) from error
 

@@ -27,12 +27,13 @@ def run(config_path: Path | None) -> None:
     \b
     Example: maia-exporter run --config config.toml
     """
-    config = read_service_config(config_path)
+    file = service_config_file(config_path)
+    config = read_service_config(file)
     for warning in config.warnings():
         log.warning(warning)
     hold_signals()
     try:
-        app = App(config, file=service_config_file(config_path))
+        app = App(config, file=file)
         app.start()
     except (StoreError, CannotListen) as error:
         fail(str(error))
