@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 from exporter.core.model import FAILURE_STATUSES, FINISHED_STATUSES, Run, Status, Trigger
 from exporter.core.state import (
+    RECENT_KEPT,
     STREAK_KEPT,
     TRIGGERS,
     FailureStreak,
     FinishedRun,
     FinishOrder,
     PipelineState,
+    RecentRun,
     RunCounts,
     RunRecord,
 )
@@ -60,6 +62,7 @@ def note_finished(
     return replace(
         pipeline,
         last_run=_later(pipeline.last_run, run, order),
+        recent=_among_recent(pipeline.recent, run, order),
         last_success=last_success,
         streak=streak,
         counts=_counted(pipeline.counts, run, bucket_bounds) if counted else pipeline.counts,
@@ -86,17 +89,32 @@ def streak_after_success(streak: FailureStreak, order: FinishOrder) -> FailureSt
     return FailureStreak(orders=orders, since=orders[0][0] if orders else None)
 
 
+def _among_recent(recent: tuple[RecentRun, ...], run: Run, order: FinishOrder) -> tuple[RecentRun, ...]:
+    if len(recent) == RECENT_KEPT and order < recent[0][:2]:
+        return recent
+    place = bisect_right(recent, order, key=_order)
+    found = RecentRun(*order, run.status, _seconds(run))
+    return (*recent[:place], found, *recent[place:])[-RECENT_KEPT:]
+
+
+def _order(recent: RecentRun) -> FinishOrder:
+    return recent[:2]
+
+
 def _later(last: FinishedRun | None, run: Run, order: FinishOrder) -> FinishedRun:
     if last is not None and last.order >= order:
         return last
-    both = run.started_at is not None and run.finished_at is not None
     return FinishedRun(
         order=order,
         status=run.status,
         started_at=run.started_at,
         finished_at=run.finished_at,
-        duration_seconds=run.duration_seconds if both else None,
+        duration_seconds=_seconds(run),
     )
+
+
+def _seconds(run: Run) -> float | None:
+    return None if run.started_at is None or run.finished_at is None else run.duration_seconds
 
 
 def _counted(counts: RunCounts, run: Run, bounds: tuple[float, ...]) -> RunCounts:

@@ -1,10 +1,13 @@
 """A pipeline's gauges and counters."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from exporter.core.state import STREAK_KEPT
+from exporter.core.pipelines import finish_order
+from exporter.core.state import RECENT_KEPT, STREAK_KEPT
 
-from .ledger import LOAD, T0, Ledger, minutes, run
+from .ledger import LOAD, T0, Ledger, lives, minutes, run
 
 
 def shown(*rows, **fields):
@@ -119,3 +122,29 @@ def test_activity_is_the_newest_sign_of_life():
     ledger.observe(run("r1", S, start=1, end=7), at=9)
     ledger.observe(run("r2", S, start=1, end=3), at=9)
     assert ledger.state.pipelines[LOAD].last_activity_at == T0 + minutes(7)
+
+
+@given(lives(most=50, earliest=-50), st.data())
+def test_the_runs_that_finished_last_are_kept_whatever_order_they_are_read_in(living, data):
+    ledger = Ledger()
+    for life in data.draw(st.permutations(living)):
+        ledger.observe(life.row(200), at=200)
+    for key, pipeline in ledger.state.pipelines.items():
+        records = sorted((one for one in ledger.records.values() if one.run.pipeline == key), key=finish_order)
+        assert [(*finish_order(one), one.run.status) for one in records[-RECENT_KEPT:]] == [
+            each[:3] for each in pipeline.recent
+        ]
+
+
+def test_of_the_runs_that_finished_last_there_are_so_many_and_what_is_older_is_passed_over():
+    ends = range(1, RECENT_KEPT + 11)
+    forwards, backwards = shown(*[(S, end) for end in ends]), shown(*[(S, end) for end in reversed(ends)])
+    wanted = [(T0 + minutes(end)).timestamp() for end in ends][-RECENT_KEPT:]
+    assert [each.finished for each in forwards.recent] == [each.finished for each in backwards.recent] == wanted
+    assert {each.seconds for each in forwards.recent} == {60.0}
+
+
+def test_a_run_without_times_is_among_them_without_a_duration():
+    ledger = Ledger()
+    ledger.observe(run("r1", "FORBIDDEN", start=None), at=5)
+    assert [(each.run_id, each.seconds) for each in ledger.state.pipelines[LOAD].recent] == [("r1", None)]
