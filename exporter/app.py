@@ -7,9 +7,10 @@ import os
 import signal
 import sys
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from exporter import __version__
+from exporter.archive import Archive
 from exporter.clock import SystemClock
 from exporter.duty import Duty
 from exporter.leadership import SoleLeader
@@ -18,11 +19,13 @@ from exporter.reloading import Reloader
 from exporter.store.database import Database
 from exporter.watch import House
 from exporter.web.health import Readiness, Workers
+from exporter.web.page.sources import PageSources
+from exporter.web.revealing import revealing
 from exporter.web.server import WebServer
 from exporter.web.site import Site, Sources
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from exporter.clock import Clock
     from exporter.config.root import Config
@@ -62,10 +65,27 @@ class App:
                 version=__version__,
                 now=clock.now,
                 external_url=config.web.external_url,
+                page=self._page(clock),
             )
         )
         self._web = WebServer(config.web.listen_host, config.web.listen_port, app=site)
         self._host = config.web.listen_host
+
+    def _page(self, clock: Clock) -> PageSources:
+        """What the page shows beyond the metrics."""
+        duty = self._duty
+        archive = Archive(self._database, targets=lambda: [each.name for each in duty.config.targets], clock=clock)
+        return PageSources(
+            reveals=revealing(duty.config.web),
+            limits=lambda: duty.limits,
+            around=archive.around,
+            stories=archive.stories,
+            config=self._effective_config,
+            run_url=lambda: duty.config.maia.run_url,
+        )
+
+    def _effective_config(self) -> Mapping[str, Any]:
+        return self._duty.config.effective()
 
     def start(self) -> None:
         """Serve what the record holds, then poll. Raises CannotListen."""

@@ -12,6 +12,8 @@ import threading
 from typing import TYPE_CHECKING
 
 from exporter.access import api_settings
+from exporter.core.limits.rules import Coverage
+from exporter.core.limits.runs import Limits
 from exporter.maia.client import MaiaClient
 from exporter.notifier.from_config import settings
 from exporter.store.errors import NotLeading, StoreError
@@ -20,6 +22,7 @@ from exporter.watch import Watch, build_notifier, build_watch
 if TYPE_CHECKING:
     from exporter.config.root import Config
     from exporter.leadership import Leadership, Tenure
+    from exporter.limiting import Limiting
     from exporter.maia.settings import MaiaSettings as ApiSettings
     from exporter.watch import House
 
@@ -27,6 +30,8 @@ log = logging.getLogger(__name__)
 
 TRY_AGAIN_SECONDS = 1.0
 """Between two tries to begin, while the store cannot be used."""
+
+NO_LIMITS = (Limits(), Coverage())
 
 LAST_SENDS_SECONDS = 2.0
 """How long messages that are being sent have to end, when this process leads no more."""
@@ -85,6 +90,12 @@ class Duty:
         """Whether all that delivers lives, as far as there is something."""
         lead = self._lead
         return lead is None or lead.delivers
+
+    @property
+    def limits(self) -> tuple[Limits, Coverage]:
+        """How limits stand, for whoever looks; as without any where nobody watches."""
+        lead = self._lead
+        return NO_LIMITS if lead is None or lead.limiting is None else lead.limiting.standing()
 
     def _work(self, lead: Lead) -> None:
         over = lead.tenure.over
@@ -180,6 +191,11 @@ class Lead:
     def delivers(self) -> bool:
         """Whether all that delivers lives."""
         return not self._notifies or self._notifier.alive
+
+    @property
+    def limiting(self) -> Limiting | None:
+        """The limits of the watch there is."""
+        return None if self._watch is None else self._watch.limiting
 
     def _client_for(self, config: Config) -> MaiaClient:
         """The client as it is, where [maia] has not changed: with its token and its budget."""

@@ -129,6 +129,10 @@ class Limiting:
     def poll_ended(self, state: State, *, cause: str, error: str) -> None:
         """Nothing follows from a poll that failed: no decision without a fresh read."""
 
+    def standing(self) -> tuple[Limits, Coverage]:
+        """How limits stand, for whoever looks: neither changes any more."""
+        return self._canceller.limits, self.coverage
+
     def shown(self, state: State) -> dict[PipelineKey, PipelineLimits]:
         """What the metrics say of pipelines and their limits."""
         return pipeline_limits(self._canceller.limits, self.coverage, state)

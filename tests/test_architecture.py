@@ -15,7 +15,7 @@ LAYERS = (
     ("store", "access"),
     ("metrics", "apprise_channel"),
     ("web", "observer", "discovery", "account", "notifier", "oddities", "canceller", "config_file", "leadership"),
-    ("alerting", "desk"),
+    ("alerting", "desk", "archive"),
     ("limiting", "chores"),
     ("poller",),
     ("watch",),
@@ -39,6 +39,7 @@ THIRD_PARTY = {
     "starlette": {"web", "simulator"},
     "uvicorn": {"web", "simulator"},
     "jinja2": {"web"},
+    "markupsafe": {"web"},
     "click": {"cli"},
     "rich": {"cli"},
 }

@@ -44,7 +44,15 @@ def inert(text: str, limit: int) -> str:
 
     Made inert once more it stays as it is.
     """
-    return shortened(_disarmed(_visible(text[: limit * _LOOK_AT_MOST])), limit)
+    return shortened(_disarmed(visible(text[: limit * _LOOK_AT_MOST])), limit)
+
+
+def visible(text: str) -> str:
+    """One line without what is not seen or shows other text than there is: controls, marks of direction."""
+    text = _SURROGATES.sub("\ufffd", _ESCAPE_SEQUENCES.sub("", text))
+    text = _JOINER.sub("", _INVISIBLE.sub("", text))
+    lines = (" ".join(line.split()) for line in _LINE_BREAKS.split(text))
+    return LINE_BREAK.join(filter(None, lines))
 
 
 def shortened(text: str, limit: int) -> str:
@@ -63,13 +71,6 @@ def shortened_middle(text: str, limit: int) -> str:
 def plain_ascii(text: str) -> str:
     """Only what every system in the world accepts; `?` for everything else."""
     return "".join(character if " " <= character <= "~" else "?" for character in text)
-
-
-def _visible(text: str) -> str:
-    text = _SURROGATES.sub("\ufffd", _ESCAPE_SEQUENCES.sub("", text))
-    text = _JOINER.sub("", _INVISIBLE.sub("", text))
-    lines = (" ".join(line.split()) for line in _LINE_BREAKS.split(text))
-    return LINE_BREAK.join(filter(None, lines))
 
 
 def _disarmed(text: str) -> str:

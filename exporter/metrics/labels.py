@@ -29,7 +29,7 @@ def project_labels(project_ids: Iterable[str], names: Mapping[str, str]) -> dict
     is known; `unknown` for the id "". Where even these meet, the project that is merely named so gives way.
     """
     ids = sorted({*project_ids, *names})
-    named = {project_id: _clean(names[project_id]) for project_id in ids if project_id and names.get(project_id)}
+    named = {project_id: clean(names[project_id]) for project_id in ids if project_id and names.get(project_id)}
     times = Counter(named.values())
     labels: dict[str, str] = {}
     taken: set[str] = set()
@@ -40,7 +40,7 @@ def project_labels(project_ids: Iterable[str], names: Mapping[str, str]) -> dict
 
     for project_id in ids:
         if project_id not in named:
-            give(project_id, _numbered(_clean(project_id) or UNKNOWN))
+            give(project_id, _numbered(clean(project_id) or UNKNOWN))
     for project_id, name in named.items():
         if times[name] > 1:
             give(project_id, _with_id(name, project_id))
@@ -60,8 +60,8 @@ def pipeline_labels(keys: Iterable[PipelineKey], names: Mapping[str, str]) -> di
     projects = project_labels({key.project_id for key in ordered}, names)
     labels: dict[tuple[str, str, str], PipelineKey] = {}
     for key in ordered:
-        project, environment = projects[key.project_id], _clean(key.environment_name) or UNKNOWN
-        for name in _numbered(_clean(key.pipeline_name) or UNKNOWN):
+        project, environment = projects[key.project_id], clean(key.environment_name) or UNKNOWN
+        for name in _numbered(clean(key.pipeline_name) or UNKNOWN):
             if (project, environment, name) not in labels:
                 labels[project, environment, name] = key
                 break
@@ -70,7 +70,14 @@ def pipeline_labels(keys: Iterable[PipelineKey], names: Mapping[str, str]) -> di
 
 def escaped(value: str) -> str:
     """A label's value as it stands between quotation marks."""
-    return _escaped(_clean(value))
+    return _escaped(clean(value))
+
+
+def clean(value: str) -> str:
+    """Without what breaks a whole scrape: Prometheus takes NUL for the end of the text, and refuses half characters."""
+    if value.isascii():
+        return value.replace("\0", "\ufffd")
+    return value.replace("\0", "\ufffd").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _pairs(project: str, environment: str, pipeline: str) -> str:
@@ -84,15 +91,8 @@ def _escaped(value: str) -> str:
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
-def _clean(value: str) -> str:
-    """Without what breaks a whole scrape: Prometheus takes NUL for the end of the text, and refuses half characters."""
-    if value.isascii():
-        return value.replace("\0", "\ufffd")
-    return value.replace("\0", "\ufffd").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
 def _with_id(name: str, project_id: str) -> Iterator[str]:
-    whole_id = _clean(project_id)
+    whole_id = clean(project_id)
     return chain((f"{name} ({whole_id[:_ID_SHOWN]})",), _numbered(f"{name} ({whole_id})"))
 
 

@@ -50,6 +50,7 @@ class SelfMetrics:
     ) -> None:
         registry = self.registry = OwnRegistry()
         self.polls = PollStanding()
+        self.poll_interval = poll_interval.total_seconds()
         self._up = registry.gauge(catalogue.UP)
         self._project_up = registry.recorded(catalogue.PROJECT_UP)
         self._suppressed = registry.recorded(catalogue.SUPPRESSED)
@@ -155,7 +156,8 @@ class SelfMetrics:
         """A good config was read and is in effect."""
         self._reload_successful.set(1)
         self._reload_success_time.set(at.timestamp())
-        self._poll_interval.set(poll_interval.total_seconds())
+        self.poll_interval = poll_interval.total_seconds()
+        self._poll_interval.set(self.poll_interval)
         self.registry.heard()
 
     def config_refused(self) -> None:

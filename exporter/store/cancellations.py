@@ -32,6 +32,8 @@ from exporter.store.schema import micros
 from exporter.store.upsert import Upsert
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from sqlalchemy import Connection, Executable, Row
 
 _THE_BREAKER = 1
@@ -98,6 +100,20 @@ def cancelled_by_us(connection: Connection, run_id: str) -> bool:
     """Whether a run's CANCELLED was our doing."""
     stage = connection.execute(_STAGE, {"id": run_id}).scalar()
     return stage == Stage.CANCELLED
+
+
+def past_limit(connection: Connection, run_ids: Collection[str]) -> dict[str, LimitedRun]:
+    """Those of these runs that went past a limit, by id, whether they have ended or not."""
+    found: dict[str, LimitedRun] = {}
+    ids = list(run_ids)
+    for start in range(0, len(ids), _AT_ONCE):
+        some = {"ids": ids[start : start + _AT_ONCE]}
+        requests: dict[str, dict[str, CancelRequest]] = {}
+        for row in connection.execute(_REQUESTS_OF, some):
+            requests.setdefault(row.run_id, {})[row.mode] = _request(row)
+        for row in connection.execute(_RUNS_OF, some):
+            found[row.run_id] = _run(row, requests.get(row.run_id, {}))
+    return found
 
 
 def prune(connection: Connection, *, before: datetime, limit: int) -> int:
@@ -221,6 +237,8 @@ _OPEN_RUNS = select(tables.limited_run).where(tables.OPEN)
 _OPEN_REQUESTS = (
     select(tables.cancel_request).join(tables.limited_run, _RUN.run_id == _REQUEST.run_id).where(tables.OPEN)
 )
+_REQUESTS_OF = select(tables.cancel_request).where(_REQUEST.run_id.in_(bindparam("ids", expanding=True)))
+_RUNS_OF = select(tables.limited_run).where(_RUN.run_id.in_(bindparam("ids", expanding=True)))
 _ONE_REQUEST = select(tables.cancel_request).where(
     _REQUEST.run_id == bindparam("id"), _REQUEST.mode == bindparam("mode")
 )

@@ -77,6 +77,15 @@ def find(connection: Connection, run_id: str) -> RunRecord | None:
     return None if row is None else rows.run_record(row)
 
 
+def named(connection: Connection, run_ids: Collection[str]) -> dict[str, RunRecord]:
+    """Those of these runs that are recorded, by id."""
+    return {
+        row.run_id: rows.run_record(row)
+        for ids in _in_chunks(run_ids)
+        for row in connection.execute(_NAMED, {"ids": ids})
+    }
+
+
 def newest_finished(connection: Connection, *, limit: int) -> list[RunRecord]:
     """The runs that finished last (by end, else start, else first seen), newest first."""
     return [rows.run_record(row) for row in connection.execute(_NEWEST_FINISHED, {"limit": limit})]
@@ -150,6 +159,7 @@ _CURSOR = select(schema.cursor.c.v).where(schema.cursor.c.k == bindparam("name")
 _UNFINISHED = select(schema.run).where(schema.UNFINISHED)
 _SETTLED = select(_RUN.run_id).where(_RUN.run_id.in_(_IDS), _FINISHED)
 _FIND = select(schema.run).where(_RUN.run_id == bindparam("id"))
+_NAMED = select(schema.run).where(_RUN.run_id.in_(_IDS))
 _NEWEST_FINISHED = select(schema.run).where(_FINISHED).order_by(*_NEWEST_FIRST).limit(_LIMIT)
 _NEWEST_FAILURES = select(schema.run).where(schema.FAILURE).order_by(*_NEWEST_FIRST).limit(_LIMIT)
 _RUNS_OF = select(schema.run).where(_is_of(schema.run)).order_by(*_NEWEST_FIRST).limit(_LIMIT)

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import msgspec
 from starlette.applications import Starlette
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from exporter.metrics.formats import takes_gzip
+from exporter.web.page.board import Board
+from exporter.web.page.press import Kind, Press, Question
+from exporter.web.page.printing import POLICY, Printer, page_files
+from exporter.web.page.sources import PageSources
+from exporter.web.page.wanted import Wanted
 from exporter.web.scrape import ScrapeEndpoint
-from exporter.web.status import Status, status_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from jinja2 import Template
     from starlette.requests import Request
     from starlette.types import Receive, Scope, Send
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from exporter.web.shortcut import Shortcut
 
 _HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff", "referrer-policy": "no-referrer"}
+_FOR_EVER = {**_HEADERS, "cache-control": "public, max-age=31536000, immutable"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,7 @@ class Sources:
     version: str
     now: Callable[[], datetime]
     external_url: str = ""  # how people reach us, without a slash at its end; its path goes before every link
+    page: PageSources = field(default_factory=PageSources)
 
 
 class Site:
@@ -51,13 +54,20 @@ class Site:
         self._sources = sources
         self._prefix = urlsplit(sources.external_url).path.rstrip("/")
         self._scrape = ScrapeEndpoint(sources.exposition)
+        self._press = Press(
+            Board(sources.exposition, sources.readiness, sources.page, version=sources.version),
+            sources.page,
+            Printer(self._prefix),
+            now=sources.now,
+        )
         self.shortcuts: Mapping[bytes, Shortcut] = {b"/metrics": self._scrape.at_once}
         self._pages = Starlette(
             routes=[
-                Route("/", self._page),
+                Route("/", partial(self._printed, Kind.HTML), methods=["GET"]),
                 Route("/-/healthy", self._healthy),
                 Route("/-/ready", self._ready),
-                Route("/api/v1/status", self._status),
+                Route("/api/v1/status", partial(self._printed, Kind.JSON), methods=["GET"]),
+                *(Route(f"/{name}", self._file) for name in page_files()),
             ]
         )
 
@@ -76,50 +86,28 @@ class Site:
     async def _ready(self, _: Request) -> Response:
         return _verdict(self._sources.readiness.verdict())
 
-    async def _status(self, _: Request) -> Response:
-        return Response(msgspec.json.encode(self._now()), media_type="application/json", headers=_HEADERS)
-
-    async def _page(self, _: Request) -> Response:
-        status = self._now()
-        html = self._template.render(status=status, ready=self._sources.readiness.verdict(), prefix=self._prefix)
-        return HTMLResponse(html, headers={**_HEADERS, "content-security-policy": _policy(html)})
-
-    def _now(self) -> Status:
-        sources = self._sources
-        return status_of(sources.exposition, version=sources.version, now=sources.now())
-
-    @cached_property
-    def _template(self) -> Template:
-        from jinja2 import Environment, PackageLoader, StrictUndefined  # costs a tenth of a second: at the first page
-
-        environment = Environment(
-            loader=PackageLoader("exporter"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    async def _printed(self, kind: Kind, request: Request) -> Response:
+        """The page or its data: made elsewhere, so that no scrape waits for it."""
+        question = Question(
+            kind=kind,
+            wanted=Wanted.of(request.query_params),
+            reveal=self._sources.page.reveals(request.scope),
         )
-        environment.filters["span"] = _span
-        return environment.get_template("index.html")
+        printed = await self._press.answer(question, known=request.headers.get("if-none-match", ""))
+        headers = {**_HEADERS, "etag": printed.etag, "vary": "Accept-Encoding"}
+        if kind is Kind.HTML:
+            headers["content-security-policy"] = POLICY
+        if not printed.body:
+            return Response(status_code=304, headers=headers)
+        if takes_gzip(request.headers.get("accept-encoding", "")):
+            return Response(printed.zipped, media_type=kind.value, headers={**headers, "content-encoding": "gzip"})
+        return Response(printed.body, media_type=kind.value, headers=headers)
 
-
-def _policy(html: str) -> str:
-    """Nothing may load or run; the one style sheet of the page is allowed by its hash."""
-    style = html.partition("<style>")[2].partition("</style>")[0]
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return (
-        f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    )
+    async def _file(self, request: Request) -> Response:
+        file = page_files()[request.url.path.rpartition("/")[2]]
+        kept = _FOR_EVER if request.query_params.get("v") == file.version else _HEADERS
+        return Response(file.body, media_type=file.media_type, headers=kept)
 
 
 def _verdict(verdict: Verdict) -> Response:
     return PlainTextResponse(f"{verdict.reason}\n", status_code=200 if verdict.good else 503, headers=_HEADERS)
-
-
-def _span(seconds: float | None) -> str:
-    """A span of time for people, in its two largest units; "never" for None."""
-    if seconds is None:
-        return "never"
-    parts: list[str] = []
-    rest = int(seconds)
-    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
-        number, rest = divmod(rest, size)
-        if number or (unit == "s" and not parts):
-            parts.append(f"{number} {unit}")
-    return " ".join(parts[:2])

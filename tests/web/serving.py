@@ -11,6 +11,7 @@ from exporter.metrics.self_metrics import SelfMetrics
 from exporter.metrics.snapshot import Snapshot
 from exporter.web.connections import Patience
 from exporter.web.health import Readiness, Workers
+from exporter.web.page.sources import PageSources
 from exporter.web.server import WebServer
 from exporter.web.site import Site, Sources
 
@@ -26,7 +27,7 @@ def pipelines(number):
 class Service:
     """What a running exporter consists of, as far as the web server sees it."""
 
-    def __init__(self, *, number=3, external_url="", patience=None):
+    def __init__(self, *, number=3, external_url="", patience=None, page=None):
         self.ours = SelfMetrics(version="1.2.3", started_at=NOON, poll_interval=timedelta(seconds=30))
         self.exposition = Exposition(self.ours, monotonic=lambda: 0.0)
         self.exposition.publish(Snapshot(state=State(pipelines=pipelines(number))))
@@ -40,6 +41,7 @@ class Service:
                 version="1.2.3",
                 now=lambda: self.now,
                 external_url=external_url,
+                page=page or PageSources(),
             )
         )
         self.server = WebServer("127.0.0.1", 0, app=site, patience=patience or Patience())
