@@ -5,7 +5,8 @@ The rules, which the property tests quote:
 - A run is counted as started once, when it is first seen; as finished once, when it is first seen finished; then
   it is final, and no later row changes it.
 - What had finished before we watched (`watched_since`), or is found finished by the first poll of a scope, is
-  history: it fills the gauges, is counted nowhere and raises no event.
+  history: it fills the gauges, is counted nowhere and raises no event. What may have ended after is no history:
+  instants on the wire are often good to a second only, and nobody must miss a failure of the very first second.
 - Rows may repeat, shift, arrive late and in any order: the outcome is the same.
 - A run is forgotten only after the API itself has said at two different instants that it does not know it.
 
@@ -143,7 +144,7 @@ class _Walk:
     def _start(self, record: RunRecord, pipeline: PipelineState) -> None:
         """Count a run that is seen for the first time, unless it was there before us."""
         started_at = record.run.started_at
-        was_there = self._first_poll_of(pipeline) or (started_at is not None and started_at < pipeline.watched_since)
+        was_there = self._first_poll_of(pipeline) or _surely_before(started_at, pipeline.watched_since)
         pipeline = note_activity(pipeline, started_at or record.first_seen_at)
         if not was_there:
             pipeline = note_started(pipeline, record.run.trigger)
@@ -167,11 +168,15 @@ class _Walk:
 
     def _is_history(self, run: Run, pipeline: PipelineState) -> bool:
         ended_at = run.finished_at or run.started_at
-        if self._first_poll_of(pipeline) or (ended_at is not None and ended_at <= pipeline.watched_since):
+        if self._first_poll_of(pipeline) or _surely_before(ended_at, pipeline.watched_since):
             return True
-        if ended_at is not None or not self._in_newest_scope(pipeline):
-            return False
-        # Undated: only the order of reading tells. What the sweeps of a new scope bring up was there before it.
+        # In the very second, or undated: only the order of reading tells. What the sweeps of a new scope bring up was
+        # there before it.
+        return self._brings_up_the_past() and (
+            self._in_newest_scope(pipeline) if ended_at is None else ended_at <= pipeline.watched_since
+        )
+
+    def _brings_up_the_past(self) -> bool:
         still_sweeping = self.before.cursor.forbidden_swept_at is None
         return self.observed.origin is Origin.HISTORY or (self.observed.origin is Origin.FORBIDDEN and still_sweeping)
 
@@ -241,3 +246,8 @@ def _strength(run: Run) -> tuple[object, ...]:
         run.started_at is not None,
         repr(run),
     )
+
+
+def _surely_before(instant: datetime | None, since: datetime) -> bool:
+    """Whether it was before, even if its fraction of a second was cut off."""
+    return instant is not None and instant < since.replace(microsecond=0)

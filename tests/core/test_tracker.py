@@ -1,6 +1,7 @@
 """The rules of the tracker, a row for each case, with its reason."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -11,6 +12,7 @@ from exporter.core.state import Change, Cursor, Origin, ScopeEpoch, State
 from .ledger import EXPORT, LOAD, REFRESH, T0, WATCHING, Ledger, minutes, run
 
 FIRST = Cursor(scopes=(ScopeEpoch(since=T0),))
+FRACTION = replace(WATCHING, scopes=(ScopeEpoch(since=T0 + timedelta(milliseconds=900)),), polled_at=T0 + minutes(1))
 SWEEPING = replace(WATCHING, forbidden_swept_at=None)
 NARROW = ScopeEpoch(since=T0 - minutes(100), scope=Scope(projects=("p1",)))
 WIDENED = Cursor(scopes=(NARROW, ScopeEpoch(since=T0)), polled_at=T0 - minutes(1), forbidden_swept_at=None)
@@ -45,6 +47,13 @@ NEWS, HISTORY = "news", "history"
         # Later.
         (WATCHING, Origin.POLL, OLD_FAILURE, HISTORY),  # it surfaces late, but ended before us
         (WATCHING, Origin.POLL, NEW_FAILURE, NEWS),
+        (
+            FRACTION,
+            Origin.POLL,
+            run(status="FAILED", start=0, end=0),
+            NEWS,
+        ),  # in our first second, its fraction cut off
+        (FRACTION, Origin.POLL, run(status="FAILED", start=-20, end=-1 / 60), HISTORY),  # the second before that
         (WATCHING, Origin.AUDIT, NEW_FAILURE, NEWS),
         (WATCHING, Origin.CATCH_UP, NEW_FAILURE, NEWS),
         (WATCHING, Origin.CATCH_UP, OLD_FAILURE, HISTORY),
