@@ -16,6 +16,7 @@ CHANGING = {
     r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}": "ID",
     r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ": "INSTANT",
     r"\b\d+ (d|h|min|s)\b( \d+ (h|min|s)\b)?": "DURATION",
+    r"step [\w ]+: CANCELLED": "step STEP: CANCELLED",
     r" +": " ",  # columns are as wide as what they hold
 }
 """What differs from one account and moment to the next."""

@@ -265,7 +265,7 @@ def killed_at_write(folder: Path, write: int, *, runs: int = 3) -> Tally | None:
     with Bench(folder) as bench:
         bench.begin()
         assert bench.service
-        assert bench.service.end() == 0
+        assert bench.service.end(timeout=60) == 0
         bench.fail(runs)
         bench.start(wrapped_by=(strace, "-f", "-o", "/dev/null", "-e", "trace=fsync,fdatasync", "-e", inject))
         service = bench.service
@@ -276,7 +276,7 @@ def killed_at_write(folder: Path, write: int, *, runs: int = 3) -> Tally | None:
             what="it is killed, or done",
         )
         if service.ended() is None:
-            service.end()
+            service.end(timeout=60)
             return None
         bench.died()
         return bench.finish()

@@ -20,7 +20,7 @@ EXPORTER = Path(sys.executable).with_name("maia-exporter")
 _never = threading.Event()
 
 
-def until(condition: Callable[[], Any], *, timeout: float = 20.0, every: float = 0.05, what: str = "") -> Any:
+def until(condition: Callable[[], Any], *, timeout: float = 60.0, every: float = 0.05, what: str = "") -> Any:
     """What `condition` answers as soon as that is true; looks `every` so many seconds."""
     for _ in range(int(timeout / every)):
         try:
@@ -175,7 +175,7 @@ listen = "127.0.0.1:{self.port}"
         with httpx.Client(trust_env=False, timeout=10) as client:
             return client.get(self.url + path, headers=headers)
 
-    def ready(self, *, timeout: float = 20.0) -> None:
+    def ready(self, *, timeout: float = 60.0) -> None:
         until(lambda: self.get("/-/ready").status_code == 200, timeout=timeout, what="the service is ready")
 
     def samples(self, name: str, **labels: str) -> list[float]:
@@ -194,7 +194,7 @@ listen = "127.0.0.1:{self.port}"
         assert len(found) < 2, f"{name} {labels}: {len(found)} samples"
         return found[0] if found else None
 
-    def up(self, *, timeout: float = 20.0) -> None:
+    def up(self, *, timeout: float = 60.0) -> None:
         until(lambda: self.sample("maia_up") == 1, timeout=timeout, what="the service is up")
 
 

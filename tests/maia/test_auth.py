@@ -8,11 +8,12 @@ from urllib.parse import parse_qs
 
 import httpx
 import pytest
-from conftest import SECRET, START, FakeClock
 
 from exporter.maia import MaiaSettings
 from exporter.maia.auth import ClientCredentials
 from exporter.maia.errors import BadAnswer, Cause, MaiaError, RateLimited, Refused, ServerFailed, Unauthorized
+
+from .conftest import SECRET, START, FakeClock
 
 SETTINGS = MaiaSettings(
     api_url="https://eu1.api.example/dpc",

@@ -9,7 +9,6 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from conftest import START, FakeClock, Heard, Says, Server, settings_for
 
 from exporter.core.model import PipelineKey, Project, Run, Status
 from exporter.maia import (
@@ -36,6 +35,8 @@ from exporter.maia.errors import (
     Stopped,
     Unauthorized,
 )
+
+from .conftest import START, FakeClock, Heard, Says, Server, settings_for
 
 Connect = Callable[..., MaiaClient]
 

@@ -16,12 +16,13 @@ from typing import Any
 import httpcore
 import httpx
 import pytest
-from conftest import FakeClock, Heard, Says, Server
 
 from exporter.clock import SystemClock
 from exporter.maia import MaiaClient, RunQuery, network
 from exporter.maia.errors import BadAnswer, MaiaError, NetworkFailed, Refused, Stopped, TimedOut
 from exporter.maia.network import MAX_BODY
+
+from .conftest import FakeClock, Heard, Says, Server
 
 Connect = Callable[..., MaiaClient]
 Raw = http.server.BaseHTTPRequestHandler

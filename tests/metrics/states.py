@@ -3,7 +3,6 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from exporter.core.model import ACTIVE_STATUSES, FINISHED_STATUSES, PipelineKey, Run, Status
@@ -81,9 +80,6 @@ def small_state():
     cursor = Cursor(polled_at=NOON, possibly_missed=2, possibly_missed_at=NOON - timedelta(days=2), baseline_failures=7)
     return state(busy, listed, orphan, runs=runs, cursor=cursor)
 
-
-unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-"""For properties: a fresh checkout on a busy machine takes its time to draw text."""
 
 HOSTILE = [
     "",

@@ -10,7 +10,7 @@ from exporter.core.model import PipelineKey
 from exporter.metrics.labels import escaped, pipeline_labels, project_labels
 
 from .reading import rendered
-from .states import FINANCE, PROJECT_IDS, SALES, keys, names, pipeline, state, unhurried
+from .states import FINANCE, PROJECT_IDS, SALES, keys, names, pipeline, state
 
 TWIN = "5e1f0000-bbbb-4bbb-8ccc-000000000009"
 
@@ -36,7 +36,6 @@ def test_a_project_is_called_by_its_name_unless_that_would_confuse(known, expect
     assert project_labels(expected, known) == expected, reason
 
 
-@unhurried
 @given(st.sets(st.sampled_from(PROJECT_IDS)), st.dictionaries(st.sampled_from(PROJECT_IDS), names))
 def test_no_two_projects_are_called_the_same(ids, known):
     labels = project_labels(ids, known)
@@ -44,7 +43,6 @@ def test_no_two_projects_are_called_the_same(ids, known):
     assert len(set(labels.values())) == len(labels)
 
 
-@unhurried
 @given(st.sets(keys, max_size=12), st.dictionaries(st.sampled_from(PROJECT_IDS), names))
 def test_no_two_pipelines_have_the_same_labels(all_keys, known):
     labels = pipeline_labels(all_keys, known)

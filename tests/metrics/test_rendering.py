@@ -21,7 +21,7 @@ from exporter.metrics.snapshot import Snapshot
 
 from .oracle import oracle_text
 from .reading import assert_sound, samples, text_of
-from .states import BOUNDS, FINANCE, KEY, NOON, SALES, active, finished, pipeline, small_state, state, states, unhurried
+from .states import BOUNDS, FINANCE, KEY, NOON, SALES, active, finished, pipeline, small_state, state, states
 
 GOLDEN = Path(__file__).parent / "golden"
 HARMLESS = {0: "0", 0xD800: "8", 0xFFFD: "9"}
@@ -33,7 +33,6 @@ def test_a_small_state_reads_as_it_always_has(form):
     assert text_of(facts, form) == (GOLDEN / f"{form.name.lower()}.txt").read_text(encoding="utf-8")
 
 
-@unhurried
 @given(states(), st.sampled_from([(), BOUNDS, (0.5,)]))
 def test_any_state_renders_to_sound_text_that_both_parsers_read_alike(some_state, bounds):
     facts = FactsRenderer().render(Snapshot(state=some_state, bucket_bounds=bounds))
@@ -45,7 +44,6 @@ def test_any_state_renders_to_sound_text_that_both_parsers_read_alike(some_state
     assert read[Format.TEXT] == read[Format.OPENMETRICS]
 
 
-@unhurried
 @given(states(), st.sampled_from([(), BOUNDS]), st.sampled_from(Format))
 def test_any_state_reads_as_prometheus_client_would_have_written_it(some_state, bounds, form):
     some_state = with_harmless_names(some_state)
@@ -70,7 +68,6 @@ def with_harmless_names(some_state):
     return replace(some_state, pipelines=pipelines, unfinished=unfinished, introduced=introduced)
 
 
-@unhurried
 @given(st.lists(st.tuples(states(), st.sampled_from([(), BOUNDS]), st.integers(0, 4)), min_size=1, max_size=4))
 def test_rendering_after_other_states_is_rendering_afresh(history):
     renderer = FactsRenderer()

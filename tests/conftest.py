@@ -1,0 +1,6 @@
+"""What holds for all tests: properties take the time that a busy machine needs."""
+
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
