@@ -7,7 +7,9 @@ import os
 import signal
 import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from exporter import __version__
 from exporter.archive import Archive
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
     from exporter.clock import Clock
     from exporter.config.root import Config
+    from exporter.config.sections import WebSettings
     from exporter.config_file import ConfigFile
 
 log = logging.getLogger(__name__)
@@ -68,7 +71,7 @@ class App:
                 page=self._page(clock),
             )
         )
-        self._web = WebServer(config.web.listen_host, config.web.listen_port, app=site)
+        self._web = build_web(config.web, site)
         self._host = config.web.listen_host
 
     def _page(self, clock: Clock) -> PageSources:
@@ -115,7 +118,8 @@ class App:
     def url(self) -> str:
         """Where the page is, on this machine."""
         host = "127.0.0.1" if self._host in ("0.0.0.0", "", "::") else self._host
-        return f"http://[{host}]:{self._web.port}" if ":" in host else f"http://{host}:{self._web.port}"
+        scheme = "https" if self._web.has_tls else "http"
+        return f"{scheme}://[{host}]:{self._web.port}" if ":" in host else f"{scheme}://{host}:{self._web.port}"
 
     @property
     def alive(self) -> bool:
@@ -146,6 +150,19 @@ class App:
                 )
 
         return guarded
+
+
+def build_web(web: WebSettings, site: Site) -> WebServer:
+    """Put the web config, where there is one, before what we serve. Raises ConfigError."""
+    if not web.config_file:
+        return WebServer(web.listen_host, web.listen_port, app=site)
+    from exporter.web.entrance.in_force import WebConfigInForce  # YAML and bcrypt: only where they are asked for
+    from exporter.web.entrance.sign_in import SignIn
+
+    in_force = WebConfigInForce(Path(web.config_file))
+    tls = in_force.tls_now if in_force.has_tls else None
+    app = SignIn(site, in_force.now, prefix=urlsplit(web.external_url).path.rstrip("/"))
+    return WebServer(web.listen_host, web.listen_port, app=app, tls=tls)
 
 
 def hold_signals() -> None:

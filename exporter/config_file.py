@@ -7,6 +7,7 @@ symbolic links do to get it there. Must not know what a new config means.
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exporter.config.errors import ConfigError, Problem
@@ -16,7 +17,6 @@ from exporter.logs import cover
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from exporter.config.root import Config
 
@@ -42,6 +42,8 @@ class ConfigFile:
             from exporter.apprise_channel import check_targets  # loads Apprise: only where there are targets
 
             problems += check_targets(config.targets)
+        if config.web.config_file:
+            problems += _problems_of_the_web_config(Path(config.web.config_file))
         if problems:
             raise ConfigError(str(self.path), problems)
         return config
@@ -64,10 +66,15 @@ def _content(path: Path) -> bytes:
         return type(error).__name__.encode()
 
 
+def _problems_of_the_web_config(path: Path) -> Iterator[Problem]:
+    from exporter.web.entrance.web_config import read  # loads a YAML reader: only where there is YAML
+
+    for problem in read(path).problems:
+        where = f"{path}: {problem.key}" if problem.key else str(path)
+        yield Problem("[web]", "config_file", f"{where}: {problem.what}", problem.hint)
+
+
 def _not_yet(config: Config) -> Iterator[Problem]:
     """What the config may ask for and this version cannot do: better an error than a service without its locks."""
-    if config.web.config_file:
-        what = "TLS and sign-in are not in this version yet"
-        yield Problem("[web]", "config_file", what, "leave it out, and put a proxy with both in front")
     if config.store.url.get_secret_value().startswith("postgresql"):
         yield Problem("[store]", "url", "PostgreSQL is not in this version yet", "use sqlite:///maia-exporter.db")

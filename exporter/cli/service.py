@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from exporter.app import App, hold_signals, serve
-from exporter.cli.options import common_options, fail, read_service_config, service_config_file
+from exporter.cli.options import WrongConfig, common_options, fail, read_service_config, service_config_file
+from exporter.config.errors import ConfigError
 from exporter.store.errors import StoreError
 from exporter.web.server import CannotListen
 
@@ -35,6 +36,8 @@ def run(config_path: Path | None) -> None:
     try:
         app = App(config, file=file)
         app.start()
+    except ConfigError as error:  # the web config was still good a moment ago
+        raise WrongConfig(str(error)) from error
     except (StoreError, CannotListen) as error:
         fail(str(error))
     sys.exit(serve(app))

@@ -7,12 +7,17 @@ concurrency limit. Here every phase of a connection has a time, and the longest 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Transport
+    from collections.abc import Callable
+
+
+VERIFIED = "exporter.verified"
+"""A request's scope has this, true, when its connection began with a client certificate that we trust."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,15 +32,30 @@ class Patience:
     look_every: float = 1.0  # seconds between two looks at all of them
 
 
+class Member(Protocol):
+    """A connection, as the crowd sees it."""
+
+    loop: AbstractEventLoop
+    waiting_since: float  # by the loop's clock
+    patience: float
+
+    @property
+    def answering(self) -> bool:
+        """Whether it waits for us, not we for it."""
+
+    def drop(self) -> None:
+        """End it at once."""
+
+
 class Crowd:
     """The connections of one server. Looks at them now and then, as long as there are any."""
 
     def __init__(self, patience: Patience) -> None:
         self.patience = patience
-        self._members: dict[GuardedProtocol, None] = {}  # in the order of their coming: several may come in one instant
+        self._members: dict[Member, None] = {}  # in the order of their coming: several may come in one instant
         self._looking = False
 
-    def admit(self, newcomer: GuardedProtocol) -> None:
+    def admit(self, newcomer: Member) -> None:
         """Let a connection in, and the one that has kept us waiting longest out if there are too many."""
         if len(self._members) >= self.patience.connections:
             min(self._members, key=lambda member: (member.answering, member.waiting_since)).drop()
@@ -44,7 +64,7 @@ class Crowd:
             self._looking = True
             newcomer.loop.call_later(self.patience.look_every, self._look, newcomer.loop)
 
-    def leave(self, member: GuardedProtocol) -> None:
+    def leave(self, member: Member) -> None:
         """A connection is gone."""
         self._members.pop(member, None)
 
@@ -65,6 +85,11 @@ class Crowd:
 class GuardedProtocol(HttpToolsProtocol):
     """uvicorn's protocol, which also notes what it waits for and since when."""
 
+    at_the_door: Callable[[Transport], bool] | None = None
+    """Whether a client may come in at all, by what its handshake said of it."""
+    verified = False
+    """Whether it has shown a certificate that we trust."""
+
     def __init__(self, *, crowd: Crowd, **server: Any) -> None:
         super().__init__(**server)
         self.waiting_since = self.loop.time()
@@ -81,7 +106,10 @@ class GuardedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn narrows it
         """A client has connected."""
         super().connection_made(transport)
+        welcome = self.at_the_door is None or self.at_the_door(transport)
         self._crowd.admit(self)
+        if not welcome:
+            self.drop()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """A client has gone."""
@@ -95,6 +123,8 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes have come."""
+        if self.transport.is_closing():
+            return
         self._received += len(data)
         super().data_received(data)
         if self._received > self._crowd.patience.request_bytes and not self.transport.is_closing():
@@ -103,6 +133,8 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A request's first byte."""
         super().on_message_begin()
+        if self.verified:
+            cast("dict[str, object]", self.scope)[VERIFIED] = True
         self._receiving = True
         self._wait(self._crowd.patience.request)
 

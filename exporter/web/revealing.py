@@ -10,6 +10,9 @@ from urllib.parse import urlsplit
 
 from exporter.config.addresses import is_loopback
 
+SIGNED_IN = "exporter.signed_in"
+"""A request's scope has this, true, when its sender has given the right password or a certificate that we trust."""
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def revealing(web: WebSettings) -> Callable[[Scope], bool]:
-    """Whether the sender of a request may see them: the seam for sign-in, which lets everybody it has let in.
+    """Whether the sender of a request may see them: whoever has signed in, and on a loopback address whoever is here.
 
     On a loopback address a web page elsewhere could still have a browser on this machine ask for it, under a name of
     its own that leads here; so there a request must also call us by a name of this machine, or by `external_url`.
@@ -27,9 +30,15 @@ def revealing(web: WebSettings) -> Callable[[Scope], bool]:
     if web.open_page:
         return lambda _: True
     if not is_loopback(web.listen_host):
-        return lambda _: False
+        return _signed_in
     ours = urlsplit(web.external_url).hostname
-    return lambda scope: (host := _host(scope)) is not None and (is_loopback(host) or host == ours)
+    return lambda scope: (
+        _signed_in(scope) or ((host := _host(scope)) is not None and (is_loopback(host) or host == ours))
+    )
+
+
+def _signed_in(scope: Scope) -> bool:
+    return scope.get(SIGNED_IN) is True
 
 
 def _host(scope: Scope) -> str | None:

@@ -37,10 +37,10 @@ class ScrapeEndpoint:
         await send({"type": "http.response.start", "status": 200, "headers": _headers(page)})
         await send({"type": "http.response.body", "body": page.body if scope["method"] == "GET" else b""})
 
-    def at_once(self, headers: Headers) -> tuple[bytes, bytes]:
+    def at_once(self, headers: Headers) -> tuple[Headers, bytes]:
         """The answer to a plain GET: a `Shortcut`."""
         page = self._page(headers)
-        return b"".join([b"%b: %b\r\n" % header for header in _headers(page)]), page.body
+        return _headers(page), page.body
 
     def _page(self, headers: Headers) -> Page:
         accept = accept_encoding = b""

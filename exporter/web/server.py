@@ -14,10 +14,14 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from exporter.web.connections import Crowd, Patience
+from exporter.web.connections import Crowd, GuardedProtocol, Patience
+from exporter.web.entrance.handshake import accept_tls
 from exporter.web.shortcut import ShortcutProtocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from exporter.web.entrance.tls import Tls
     from exporter.web.shortcut import ShortcutApp
 
 log = logging.getLogger(__name__)
@@ -32,21 +36,55 @@ class CannotListen(OSError):  # noqa: N818 - says what happened
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, which at its end also drops those who do not read their answers."""
+    """uvicorn's server, which accepts TLS by itself, and at its end drops those who do not read their answers."""
 
-    def __init__(self, config: uvicorn.Config, *, crowd: Crowd) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        *,
+        crowd: Crowd,
+        protocol: Callable[..., GuardedProtocol],
+        tls: Callable[[], Tls] | None,
+    ) -> None:
         super().__init__(config)
         self._crowd = crowd
+        self._protocol = protocol
+        self._tls = tls
+        self._accepting: asyncio.Task[None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to accept connections."""
+        if self._tls is None or sockets is None:
+            await super().startup(sockets)
+            return
+        await super().startup([])
+        protocol = partial(
+            self._protocol,
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
+        accepting = accept_tls(sockets[0], crowd=self._crowd, tls=self._tls, protocol=protocol)
+        self._accepting = asyncio.get_running_loop().create_task(accepting)
+        self._accepting.add_done_callback(self._accepts_no_more)
+
+    def _accepts_no_more(self, accepting: asyncio.Task[None]) -> None:
+        if not accepting.cancelled() and (error := accepting.exception()):
+            log.error("the web server has failed", exc_info=error)
+            self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End gracefully within uvicorn's time, then anyhow."""
+        if self._accepting:
+            self._accepting.cancel()
+            await asyncio.wait([self._accepting])
         await super().shutdown(sockets)
         self._crowd.send_home()
         await asyncio.sleep(0)  # so that the loop hears of it before it is closed
 
 
 class WebServer:
-    """Serves an ASGI app from `start` to `stop`."""
+    """Serves an ASGI app from `start` to `stop`; over TLS where `tls` says with what each handshake is done."""
 
     def __init__(
         self,
@@ -55,15 +93,18 @@ class WebServer:
         *,
         app: ShortcutApp,
         patience: Patience = _PATIENCE,
+        tls: Callable[[], Tls] | None = None,
     ) -> None:
+        self.has_tls = tls is not None
         self._host = host
         self._port = port
         self._socket: socket.socket | None = None
         self._thread: Thread | None = None
         crowd = Crowd(patience)
+        protocol = partial(ShortcutProtocol, shortcuts=app.shortcuts, crowd=crowd)
         config = uvicorn.Config(
             app,
-            http=partial(ShortcutProtocol, shortcuts=app.shortcuts, crowd=crowd),  # type: ignore[arg-type]  # called like the class
+            http=protocol,  # type: ignore[arg-type]  # called like the class
             loop="auto",
             ws="none",
             lifespan="off",
@@ -77,7 +118,7 @@ class WebServer:
             timeout_keep_alive=int(patience.idle) + 1,  # the crowd ends idle connections before that
             timeout_graceful_shutdown=_LAST_ANSWERS,
         )
-        self._server = _Server(config, crowd=crowd)
+        self._server = _Server(config, crowd=crowd, protocol=protocol, tls=tls)
 
     def start(self) -> None:
         """Bind and serve; from now on connections are accepted. Raises CannotListen before anything has begun."""

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 Headers = list[tuple[bytes, bytes]]
 """A request's headers, names in lower case."""
 
-Shortcut = Callable[[Headers], tuple[bytes, bytes]]
-"""From a request's headers to its good answer: header lines (each with its line end) and body."""
+Shortcut = Callable[[Headers], tuple[Headers, bytes] | None]
+"""From a request's headers to its good answer, header and body; None leaves the request to the app."""
 
 
 class ShortcutApp(Protocol):
-    """An ASGI app and its shortcuts. What wraps one, to ask for a password say, must say which shortcuts are left."""
+    """An ASGI app and its shortcuts. What wraps one, to ask for a password say, says which shortcuts are left."""
 
     @property
     def shortcuts(self) -> Mapping[bytes, Shortcut]:
@@ -50,12 +50,15 @@ class ShortcutProtocol(GuardedProtocol):
             super().on_headers_complete()
             return
         try:
-            lines, body = shortcut(self.headers)
+            answer = shortcut(self.headers)
         except Exception:  # noqa: BLE001 - the app meets the same error, logs it and answers 500
+            answer = None
+        if answer is None:
             super().on_headers_complete()
             return
-        own = [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
-        self.transport.write(b"".join((b"HTTP/1.1 200 OK\r\n", *own, lines, b"\r\n")))
+        headers, body = answer
+        lines = [b"%b: %b\r\n" % header for header in (*self.server_state.default_headers, *headers)]
+        self.transport.write(b"".join((b"HTTP/1.1 200 OK\r\n", *lines, b"\r\n")))
         self.transport.write(body)
         self._answered = True
 

@@ -3,7 +3,7 @@
 import pytest
 
 from exporter.config.sections import WebSettings
-from exporter.web.revealing import revealing
+from exporter.web.revealing import SIGNED_IN, revealing
 
 CASES = [
     ({"listen": "0.0.0.0:9986"}, "127.0.0.1:9986", False, "anybody may reach it, whatever they call it"),
@@ -31,3 +31,10 @@ CASES = [
 def test_who_may_see_users_messages_and_the_config(web, host, shown, reason):
     scope = {"headers": [(b"accept", b"*/*"), (b"host", host.encode())]}
     assert revealing(WebSettings(**web))(scope) is shown, reason
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:9986", "127.0.0.1:9986"])
+@pytest.mark.parametrize("signed_in", [True, False])
+def test_whoever_has_signed_in_may_see_them(listen, signed_in):
+    scope = {"headers": [(b"host", b"maia.example.org")], SIGNED_IN: signed_in}
+    assert revealing(WebSettings(listen=listen))(scope) is signed_in

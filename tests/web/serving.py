@@ -3,6 +3,9 @@
 import contextlib
 import socket
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
+
+import bcrypt
 
 from exporter.core.model import PipelineKey
 from exporter.core.state import PipelineState, State
@@ -10,6 +13,10 @@ from exporter.metrics.exposition import Exposition
 from exporter.metrics.self_metrics import SelfMetrics
 from exporter.metrics.snapshot import Snapshot
 from exporter.web.connections import Patience
+from exporter.web.entrance.in_force import WebConfigInForce
+from exporter.web.entrance.passwords import Passwords
+from exporter.web.entrance.sign_in import SignIn
+from exporter.web.entrance.tries import Allowance
 from exporter.web.health import Readiness, Workers
 from exporter.web.page.sources import PageSources
 from exporter.web.server import WebServer
@@ -27,7 +34,17 @@ def pipelines(number):
 class Service:
     """What a running exporter consists of, as far as the web server sees it."""
 
-    def __init__(self, *, number=3, external_url="", patience=None, page=None):
+    def __init__(
+        self,
+        *,
+        number=3,
+        external_url="",
+        patience=None,
+        page=None,
+        web_config=None,
+        allowance=None,
+        check=bcrypt.checkpw,
+    ):
         self.ours = SelfMetrics(version="1.2.3", started_at=NOON, poll_interval=timedelta(seconds=30))
         self.exposition = Exposition(self.ours, monotonic=lambda: 0.0)
         self.exposition.publish(Snapshot(state=State(pipelines=pipelines(number))))
@@ -44,7 +61,19 @@ class Service:
                 page=page or PageSources(),
             )
         )
-        self.server = WebServer("127.0.0.1", 0, app=site, patience=patience or Patience())
+        app, tls = site, None
+        if web_config:
+            self.in_force = WebConfigInForce(web_config)
+            app = SignIn(
+                site,
+                self.in_force.now,
+                prefix=urlsplit(external_url).path,
+                allowance=allowance or Allowance(),
+                passwords=Passwords(check),
+            )
+            tls = self.in_force.tls_now if self.in_force.has_tls else None
+        self.app = app
+        self.server = WebServer("127.0.0.1", 0, app=app, patience=patience or Patience(), tls=tls)
 
     def __enter__(self):
         self.server.start()
@@ -55,7 +84,7 @@ class Service:
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.server.port}"
+        return f"{'https' if self.server.has_tls else 'http'}://127.0.0.1:{self.server.port}"
 
     @contextlib.contextmanager
     def connected(self, *sent, receive_buffer=None):
