@@ -5,9 +5,9 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from e2e.processes import EXPORTER, until
 
 from exporter import __version__, version
-from tests.e2e.processes import EXPORTER, until
 
 ROOT = Path(__file__).parents[2]
 
