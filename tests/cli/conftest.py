@@ -19,6 +19,7 @@ from typing import Any
 import httpx
 import pytest
 from click.testing import CliRunner
+from e2e.processes import NO_TLS
 
 from exporter.cli.main import commands
 from exporter.simulator.reader import parse_script
@@ -292,7 +293,7 @@ class Account:
     def control(self, path: str, body: Any = None, *, method: str = "") -> Any:
         """What the simulator's control endpoint answers."""
         method = method or ("GET" if body is None else "POST")
-        answer = httpx.request(method, f"{self.served.control_url}/{path}", json=body)
+        answer = httpx.request(method, f"{self.served.control_url}/{path}", json=body, verify=NO_TLS)
         assert answer.is_success, answer.text
         return answer.json()
 
