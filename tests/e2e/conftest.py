@@ -4,7 +4,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from .processes import Prometheus, Service, Simulator
+from .processes import Alertmanager, Prometheus, Service, Simulator
 
 
 class Stage:
@@ -30,6 +30,9 @@ class Stage:
 
     def prometheus(self, **options):
         return self._ended_later(Prometheus(self.folder, **options))
+
+    def alertmanager(self, **options):
+        return self._ended_later(Alertmanager(self.folder, **options))
 
 
 @pytest.fixture

@@ -203,15 +203,18 @@ listen = "127.0.0.1:{self.port}"
 
 
 class Prometheus(Process):
-    """Debian's Prometheus, scraping one target once a second."""
+    """Debian's Prometheus, scraping one target once a second; with rules, it evaluates them as often."""
 
-    def __init__(self, folder: Path, *, target: str) -> None:
+    def __init__(self, folder: Path, *, target: str, rules: Path | None = None, alertmanager: str = "") -> None:
         self.port = free_port()
+        alertmanagers = [{"static_configs": [{"targets": [alertmanager]}]}] if alertmanager else []
         config = folder / "prometheus.yml"
         config.write_text(
             json.dumps(
                 {
-                    "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
+                    "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
+                    "rule_files": [str(rules)] if rules else [],
+                    "alerting": {"alertmanagers": alertmanagers},
                     "scrape_configs": [{"job_name": "maia", "static_configs": [{"targets": [target]}]}],
                 }
             )
@@ -242,3 +245,24 @@ class Prometheus(Process):
     def end(self, number: int = signal.SIGTERM, *, timeout: float = 12.0) -> int:
         self._http.close()
         return super().end(number, timeout=timeout)
+
+
+class Alertmanager(Process):
+    """Debian's Alertmanager, alone, with a config of the test's."""
+
+    def __init__(self, folder: Path, *, config: dict[str, Any]) -> None:
+        self.address = f"127.0.0.1:{free_port()}"
+        file = folder / "alertmanager.yml"
+        file.write_text(json.dumps(config))
+        super().__init__(
+            need("prometheus-alertmanager"),
+            f"--config.file={file}",
+            f"--storage.path={folder / 'alertmanager'}",
+            f"--web.listen-address={self.address}",
+            "--cluster.listen-address=",
+            "--log.level=warn",
+            folder=folder,
+            name="alertmanager",
+        )
+        ready = f"http://{self.address}/-/ready"
+        until(lambda: httpx.get(ready, trust_env=False).status_code == 200, what="Alertmanager is ready")
