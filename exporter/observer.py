@@ -103,12 +103,13 @@ class Observer:
             if not run.finished and run.status_text not in UNFINISHED:
                 sought.pop(run.run_id, None)  # no list of unfinished runs shows such a status: this row is its read
         followed, missing, unread = self._follow([run for run in sought.values() if in_scope(run)])
+        again = []
         if self._filter_is_partial(followed, active):
-            active = self._split("leaves runs out of a list of two statuses")
+            again = self._split("leaves runs out of a list of two statuses")
         observation = Observation(
             origin=Origin.POLL,
             server_now=server_now,
-            runs=tuple(run for run in (*rows, *active, *followed) if in_scope(run)),
+            runs=tuple(run for run in (*rows, *again, *followed) if in_scope(run)),
             missing=frozenset(missing),
         )
         if not self._tried_together:

@@ -218,6 +218,12 @@ def test_a_run_that_says_less_by_itself_is_filled_from_its_row_before_its_scope_
     assert (found.run_id, found.pipeline, found.started_at) == ("r1", LOAD, NOW - timedelta(minutes=60))
 
 
+def test_a_row_is_read_once_from_each_list_that_shows_it():
+    api = Api(run("new", ago=0), run("old"), run("hung", "CANCELLING", ago=6000))
+    reading = poll(observer(api), followed(run("old"), run("hung")))
+    assert sorted(each.run_id for each in reading.observation.runs) == ["hung", "new", "new", "old"]
+
+
 def test_what_is_out_of_scope_is_neither_read_nor_told():
     api = Api(run("r1"), run("r2", "FORBIDDEN"))
     reading = poll(observer(api), followed(run("r3")), in_scope=lambda _: False)

@@ -89,6 +89,8 @@ class _Walk:
     def see(self, run: Run) -> None:
         known = self.unfinished.get(run.run_id)
         now = self.observed.server_now
+        if known is not None and known.run == run and known.missing_since is None:
+            return  # most rows of most polls: nothing new
         if known is None:
             record = RunRecord(run=run, first_seen_at=now)
         else:

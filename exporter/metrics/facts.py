@@ -99,7 +99,9 @@ class FactsRenderer:
     def render(self, snapshot: Snapshot) -> Facts:
         """The facts of a snapshot: with the very same bodies as last time when nothing that is shown has changed."""
         before, self._snapshot = self._snapshot, snapshot
-        active_before, self._active = self._active, _active_runs(snapshot.state)
+        active_before = self._active
+        if snapshot.state.unfinished is not before.state.unfinished:
+            self._active = _active_runs(snapshot.state)
         if self._relabelled(before, snapshot):
             self._lines = {key: self._rendered(key) for key in self._labels if key in self._shown}
             self._compress()
@@ -191,8 +193,10 @@ def _slice(lines: tuple[_Lines, ...], old: _Slice | None) -> _Slice:
 
 def _changed_pipelines(before: State, after: State) -> set[PipelineKey]:
     """What differs between two states of the same pipelines in the same order."""
-    pairs = zip(after.pipelines.items(), before.pipelines.values(), strict=True)
-    changed = {key for (key, new), old in pairs if new is not old}
+    changed: set[PipelineKey] = set()
+    if after.pipelines is not before.pipelines:
+        pairs = zip(after.pipelines.items(), before.pipelines.values(), strict=True)
+        changed = {key for (key, new), old in pairs if new is not old}
     return changed | (before.introduced.keys() ^ after.introduced.keys())
 
 
@@ -204,6 +208,8 @@ def _changed_limits(before: Snapshot, after: Snapshot) -> Iterator[PipelineKey]:
 def _changed_runs(
     before: dict[PipelineKey, tuple[RunRecord, ...]], after: dict[PipelineKey, tuple[RunRecord, ...]]
 ) -> Iterator[PipelineKey]:
+    if before is after:
+        return iter(())
     return (key for key in before.keys() | after.keys() if not _same(before.get(key, ()), after.get(key, ())))
 
 

@@ -75,7 +75,7 @@ class Coverage:
     def matched_pipelines(self, pipelines: Iterable[PipelineKey]) -> dict[str, list[PipelineKey]]:
         """For each limit, by name, the pipelines of which it can get a run."""
         matched: dict[str, list[PipelineKey]] = {rule.name: [] for rule in self.rules}
-        for pipeline in pipelines:
+        for pipeline in pipelines if self.rules else ():
             taken: set[Trigger] = set()
             for rule in self.rules_for(pipeline):
                 own = {trigger for trigger in Trigger if matches_name(rule.triggers, trigger.value)}
