@@ -7,7 +7,7 @@
   const form = document.querySelector("form");
   const every = 1000 * Number(root.dataset.every);
   const patience = 10_000;
-  let skew = 1000 * Number(root.dataset.now) - Date.now(); // the service's clock less ours
+  const skew = 1000 * Number(root.dataset.now) - Date.now(); // the service's clock less ours
   let etag = root.dataset.etag;
   let goodAt = Date.now();
   let turn = 0;
@@ -129,10 +129,8 @@
     sayTrouble();
   };
 
-  const good = (answer) => {
+  const good = () => {
     goodAt = Date.now();
-    const told = Date.parse(answer.headers.get("date")) - Date.now();
-    if (Math.abs(told - skew) > 2000) skew = told;
     trouble.hidden = true;
     trouble.textContent = "";
     root.classList.remove("stale");
@@ -155,7 +153,7 @@
         take(html);
         etag = answer.headers.get("etag") ?? "";
       }
-      if (html || answer.status === 304) good(answer);
+      if (html || answer.status === 304) good();
       else bad(answer.status === 401 ? "sign in again (load the page anew)" : `the service answers ${answer.status}`);
     } catch {
       if (mine !== turn) return;

@@ -1,6 +1,7 @@
 """An account as the page sees it, and a service that shows it."""
 
 from datetime import datetime, timedelta
+from random import Random
 
 from web.serving import NOON, Service
 
@@ -73,8 +74,9 @@ def going(run_id, of, *, since, status=Status.RUNNING, now=NOON, user="ada@examp
     return RunRecord(run=run, first_seen_at=now - since)
 
 
-def ended(state, *, message="", user="ada@example.com"):
-    """What the record holds of the runs that are among the last of these pipelines."""
+def ended(state, run_ids, *, message="", user="ada@example.com"):
+    """What the record holds of these runs, which are among the last of their pipelines."""
+    wanted = set(run_ids)
     return {
         recent.run_id: RunRecord(
             run=Run(
@@ -90,6 +92,7 @@ def ended(state, *, message="", user="ada@example.com"):
         )
         for pipeline_key, one in state.pipelines.items()
         for recent in one.recent
+        if recent.run_id in wanted
     }
 
 
@@ -110,22 +113,24 @@ class Account:
         self.message = message
         self.limited = {}
         self.trouble = ""
+        self.sources = {}  # instead of what the page is made of otherwise
 
     @property
     def page(self):
-        return PageSources(
-            reveals=lambda _: self.reveal,
-            limits=lambda: (self.limits, self.coverage),
-            around=lambda: self.around_now,
-            stories=self.stories,
-            config=lambda: CONFIG,
-            run_url=lambda: "https://maia.example/run/{run_id}?tab=1",
-        )
+        sources = {
+            "reveals": lambda _: self.reveal,
+            "limits": lambda: (self.limits, self.coverage),
+            "around": lambda: self.around_now,
+            "stories": self.stories,
+            "config": lambda: CONFIG,
+            "run_url": lambda: "https://maia.example/run/{run_id}?tab=1",
+        }
+        return PageSources(**{**sources, **self.sources})
 
     def stories(self, run_ids):
-        known = {} if self.trouble else ended(self.state, message=self.message)
+        known = {} if self.trouble else ended(self.state, run_ids, message=self.message)
         return Stories(
-            runs={run_id: known[run_id] for run_id in run_ids if run_id in known},
+            runs=known,
             limited={run_id: self.limited[run_id] for run_id in run_ids if run_id in self.limited},
             trouble=self.trouble,
         )
@@ -204,3 +209,46 @@ def lively(**fields):
         ),
     )
     return account
+
+
+_KINDS = [  # how the last runs ended, one for each pipeline in turn
+    ["SUCCESS"] * 30,
+    ["SUCCESS"] * 11 + ["FAILED"] + ["SUCCESS"] * 18,
+    ["SUCCESS"] * 29 + ["FAILED"],
+    ["SUCCESS"] * 6 + ["SKIPPED"] * 2 + ["SUCCESS"] * 9,
+    ["SUCCESS"] * 30,
+    ["SUCCESS"] * 20 + ["CANCELLED"] + ["SUCCESS"] * 9,
+    ["SUCCESS"] * 30,
+    [],
+]
+
+
+def large(number, *, seed=1, now=NOON, **fields):
+    """So many pipelines in two projects and four environments, an eighth of them broken, a tenth running."""
+    random = Random(seed)
+    pipelines = []
+    for index in range(number):
+        of = key(
+            f"{random.choice(['ingest', 'stage', 'marts', 'exports'])}/{random.choice(_WORDS)}-{index:04}.orch.yaml",
+            project=random.choice([FINANCE, SALES]),
+            environment=random.choice(["prod", "prod", "test", "lab"]),
+        )
+        ends = list(_KINDS[index % len(_KINDS)])
+        if index % 3 == 0:
+            ends = [random.choice(ends) for _ in ends]
+        took = random.uniform(20, 9_000)
+        pipelines.append(pipeline(of, *ends, every=timedelta(minutes=random.randint(5, 600)), took=took, now=now))
+    runs = [
+        going(f"r{index}", one.key, since=timedelta(minutes=random.randint(1, 150)), now=now)
+        for index, one in enumerate(pipelines)
+        if index % 10 == 0
+    ]
+    account = Account(*pipelines, runs=runs, rules=[RULE], **fields)
+    account.limits = Limits(
+        over_now=frozenset(run.run.run_id for run in runs if now - run.run.started_at > timedelta(hours=1)),
+        matched_at={"nightly": now},
+    )
+    return account
+
+
+_WORDS = ["orders", "invoices", "customers", "ledger", "stock", "prices", "clicks", "sessions", "contracts", "payroll"]

@@ -49,7 +49,8 @@ def test_bad_endings_are_told_with_reason_message_and_link_those_of_broken_pipel
         ("crm/sync.orch.yaml", "FAILED", False),
     ]
     assert endings[1].items() >= {
-        "message": "no such table", "user": "ada@example.com", "failures_in_a_row": 2, "reason": "failed; 2 in a row",
+        "message": "no such table", "user": "ada@example.com", "failures_in_a_row": 2,
+        "reason": "failed, 2 times in a row",
         "url": "https://maia.example/run/finance%2Fload.orch.yaml%2329?tab=1",
     }.items()  # fmt: skip
     assert "allow list" in endings[0]["reason"]

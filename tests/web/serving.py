@@ -41,6 +41,7 @@ class Service:
         external_url="",
         patience=None,
         page=None,
+        port=0,
         web_config=None,
         allowance=None,
         check=bcrypt.checkpw,
@@ -73,7 +74,7 @@ class Service:
             )
             tls = self.in_force.tls_now if self.in_force.has_tls else None
         self.app = app
-        self.server = WebServer("127.0.0.1", 0, app=app, patience=patience or Patience(), tls=tls)
+        self.server = WebServer("127.0.0.1", port, app=app, patience=patience or Patience(), tls=tls)
 
     def __enter__(self):
         self.server.start()

@@ -6,10 +6,10 @@ A run's outcome has a shape beside its colour: the strip can be read without col
 from __future__ import annotations
 
 from collections import Counter
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from exporter.core.inert import visible
 from exporter.core.model import Status
@@ -49,9 +49,46 @@ def glyph(status: str) -> Markup:
 
 
 @lru_cache(maxsize=16_384)
-def seen(text: str) -> str:
-    """Text of others in one line, without what is not seen or turns the direction of reading."""
-    return visible(text)
+def seen(text: str) -> Markup:
+    """Text of others in one line, escaped, without what is not seen or turns the direction of reading."""
+    return escape(visible(text))
+
+
+@lru_cache(maxsize=16_384)
+def named(name: str) -> Markup:
+    """A pipeline's name; what tells it from its neighbours stands out from folders and extension."""
+    folder, slash, file = visible(name).rpartition("/")
+    stem, dot, kind = file.partition(".")
+    return _NAME.format(folder, slash, stem, dot, kind)
+
+
+@lru_cache(maxsize=4_096)
+def place(project: str, environment: str) -> Markup:
+    """Where a pipeline lives."""
+    return _PLACE.format(visible(project), visible(environment))
+
+
+@cache
+def badge(status: str) -> Markup:
+    """How a run ended or stands, one of our own words."""
+    return Markup('<span class="badge {0}">{0}</span>').format(status)
+
+
+def ago(instant: datetime | None, now: datetime) -> Markup:
+    """How long ago that was; it ticks."""
+    if instant is None:
+        return _NEVER
+    return Markup(f'<time class="ago" datetime="{stamp(instant)}">{since(instant, now)} ago</time>')  # noqa: S704 - ours
+
+
+def lasting(instant: datetime, now: datetime) -> Markup:
+    """For how long it has been so; it ticks."""
+    return Markup(f'<time datetime="{stamp(instant)}">{since(instant, now)}</time>')  # noqa: S704 - ours
+
+
+_NAME = Markup("{}{}<wbr><b>{}</b>{}{}")
+_PLACE = Markup('<span class="where">{} · {}</span>')
+_NEVER = Markup('<span class="none">never</span>')
 
 
 def span(seconds: float | None) -> str:
@@ -91,5 +128,7 @@ def many(number: int, what: str) -> str:
     return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
-FILTERS: dict[str, Any] = {each.__name__: each for each in (strip, glyph, seen, span, since, stamp, percent, many)}
+FILTERS: dict[str, Any] = {
+    each.__name__: each for each in (strip, glyph, seen, named, place, badge, span, since, stamp, percent, many)
+}
 """What templates call by name."""

@@ -73,20 +73,62 @@ class Rows:
     by_pipeline: Mapping[PipelineKey, PipelineRow]
 
 
-def rows_of(facts: Facts, now: datetime) -> Rows:
-    """The rows of all tracked pipelines."""
-    state = facts.snapshot.state
-    names = project_labels({key.project_id for key in state.pipelines}, state.project_names)
-    active: dict[PipelineKey, list[RunRecord]] = {}
-    for record in state.unfinished.values():
-        if record.followed:
-            active.setdefault(record.run.pipeline, []).append(record)
-    rows = [
-        (key, _row(pipeline, facts, project_name=names[key.project_id], active=active.get(key, []), now=now))
-        for key, pipeline in state.pipelines.items()
-    ]
-    rows.sort(key=lambda each: _order(each[1]))
-    return Rows(by_pipeline=dict(rows))
+class Roll:
+    """Makes the rows of one edition after the other; looks anew only at the last runs of those that have had one."""
+
+    def __init__(self) -> None:
+        self._looks: dict[PipelineKey, tuple[tuple[RecentRun, ...], _Look]] = {}
+
+    def rows(self, facts: Facts, now: datetime) -> Rows:
+        """The rows of all tracked pipelines."""
+        state = facts.snapshot.state
+        names = project_labels({key.project_id for key in state.pipelines}, state.project_names)
+        active: dict[PipelineKey, list[RunRecord]] = {}
+        for record in state.unfinished.values():
+            if record.followed:
+                active.setdefault(record.run.pipeline, []).append(record)
+        self._looks = {key: self._looked(key, pipeline.recent) for key, pipeline in state.pipelines.items()}
+        rows = [
+            (
+                key,
+                _row(
+                    pipeline,
+                    facts,
+                    self._looks[key][1],
+                    project_name=names[key.project_id],
+                    active=active.get(key, []),
+                    now=now,
+                ),
+            )
+            for key, pipeline in state.pipelines.items()
+        ]
+        rows.sort(key=lambda each: _order(each[1]))
+        return Rows(by_pipeline=dict(rows))
+
+    def _looked(self, key: PipelineKey, recent: tuple[RecentRun, ...]) -> tuple[tuple[RecentRun, ...], _Look]:
+        before = self._looks.get(key)
+        return before if before is not None and before[0] is recent else (recent, _look(recent))
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What the last runs of a pipeline say."""
+
+    statuses: tuple[str, ...]
+    typical_seconds: float | None
+    success_rate: float | None
+
+
+def _look(recent: tuple[RecentRun, ...]) -> _Look:
+    statuses = [str(run.status) for run in recent]
+    seconds = [run.seconds for run in recent if run.status is Status.SUCCESS and run.seconds is not None]
+    good = statuses.count(Status.SUCCESS)
+    bad = sum(map(statuses.count, FAILURE_STATUSES))  # CANCELLED and SKIPPED say nothing about the pipeline
+    return _Look(
+        statuses=tuple(statuses),
+        typical_seconds=median(seconds) if seconds else None,
+        success_rate=good / (good + bad) if good or bad else None,
+    )
 
 
 def _order(row: PipelineRow) -> tuple[int, str, str, str]:
@@ -95,9 +137,15 @@ def _order(row: PipelineRow) -> tuple[int, str, str, str]:
 
 
 def _row(
-    pipeline: PipelineState, facts: Facts, *, project_name: str, active: list[RunRecord], now: datetime
+    pipeline: PipelineState,
+    facts: Facts,
+    look: _Look,
+    *,
+    project_name: str,
+    active: list[RunRecord],
+    now: datetime,
 ) -> PipelineRow:
-    key, last, recent = pipeline.key, pipeline.last_run, pipeline.recent
+    key, last = pipeline.key, pipeline.last_run
     limits = facts.snapshot.limits.get(key)
     over = limits.over_now if limits else 0
     within = facts.snapshot.success_within.get(key)
@@ -113,10 +161,10 @@ def _row(
         last_started_at=None if last is None else last.started_at,
         last_finished_at=None if last is None else last.finished_at or _instant(last.order[0]),
         last_duration_seconds=None if last is None else last.duration_seconds,
-        typical_duration_seconds=typical_seconds(recent),
+        typical_duration_seconds=look.typical_seconds,
         last_success_at=None if pipeline.last_success is None else _instant(pipeline.last_success[0]),
-        success_rate=_success_rate(recent),
-        recent_statuses=tuple(run.status.value for run in recent),
+        success_rate=look.success_rate,
+        recent_statuses=look.statuses,
         failures_in_a_row=pipeline.streak.length,
         failing_since=None if pipeline.streak.since is None else _instant(pipeline.streak.since),
         active_runs=len(active),
@@ -138,19 +186,6 @@ def _health(pipeline: PipelineState, *, active: int, over: int, overdue: bool) -
     if active:
         return Health.RUNNING
     return Health.NEW if pipeline.last_run is None else Health.IDLE
-
-
-def typical_seconds(recent: tuple[RecentRun, ...]) -> float | None:
-    """The median of what the successful ones of these runs took; None when there is none."""
-    seconds = [run.seconds for run in recent if run.status is Status.SUCCESS and run.seconds is not None]
-    return median(seconds) if seconds else None
-
-
-def _success_rate(recent: tuple[RecentRun, ...]) -> float | None:
-    """CANCELLED and SKIPPED say nothing about the pipeline."""
-    good = sum(run.status is Status.SUCCESS for run in recent)
-    bad = sum(run.status in FAILURE_STATUSES for run in recent)
-    return good / (good + bad) if good or bad else None
 
 
 def _waits_too_long(pipeline: PipelineState, state: State, within: float, now: datetime) -> bool:

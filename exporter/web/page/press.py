@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import msgspec
 
-from exporter.web.page.pipelines import Rows, rows_of
+from exporter.web.page.pipelines import Roll, Rows
 from exporter.web.page.status import status_of
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ class Press:
         self._hand: _Hand[Printed] = _Hand()
         self._boot = uuid.uuid4().hex[:8]
         self._kept: dict[Question, Printed] = {}
+        self._roll = Roll()
         self._rows: tuple[int, Rows] | None = None  # of an edition
 
     async def answer(self, question: Question, *, known: str) -> Printed:
@@ -100,7 +101,7 @@ class Press:
 
     def _made(self, question: Question, facts: Facts, now: datetime, *, etag: str) -> bytes:
         if self._rows is None or self._rows[0] != self._board.edition:
-            self._rows = (self._board.edition, rows_of(facts, now))
+            self._rows = (self._board.edition, self._roll.rows(facts, now))
         rows = self._rows[1]
         status = status_of(facts, rows, question.wanted, stories=self._page.stories, now=now, reveal=question.reveal)
         if question.kind is Kind.JSON:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from exporter.web.page import drawing
 from exporter.web.page.pipelines import Health
 from exporter.web.page.wanted import STATUSES
 
@@ -31,6 +32,9 @@ POLICY = (
 
 ROWS_SHOWN = 2_000
 """Pipelines on one page: browsers get slow beyond, and people do not read them."""
+
+FIRST_SHOWN = 8
+"""Broken pipelines, and unfinished runs, that are to be seen at once; the others fold."""
 
 RUNS_SHOWN = 50
 """Unfinished runs on one page."""
@@ -74,11 +78,14 @@ class Printer:
         text = self._template.render(
             status=status,
             now=status.now,
+            ago=partial(drawing.ago, now=status.now),
+            lasting=partial(drawing.lasting, now=status.now),
             wanted=wanted,
             etag=etag,
             prefix=self._prefix,
             files={file.name: f"{self._prefix}/{file.name}?v={file.version}" for file in page_files().values()},
             rows=status.pipeline_rows[:ROWS_SHOWN],
+            first_shown=FIRST_SHOWN,
             runs_shown=RUNS_SHOWN,
             broken_here=sum(row.health is Health.BROKEN for row in status.pipeline_rows),
             projects=sorted({row.project_name for row in everything}),
@@ -94,8 +101,6 @@ class Printer:
     def _template(self) -> Template:
         from jinja2 import Environment, PackageLoader, StrictUndefined  # costs a tenth of a second: at the first page
 
-        from exporter.web.page.drawing import FILTERS
-
         environment = Environment(
             loader=PackageLoader("exporter"),
             autoescape=True,
@@ -103,7 +108,7 @@ class Printer:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        environment.filters.update(FILTERS)
+        environment.filters.update(drawing.FILTERS)
         return environment.get_template("page.html")
 
 

@@ -223,7 +223,7 @@ def _reason(ended: RecentRun, limited: LimitedRun | None, broken: PipelineRow | 
     forbidden = ended.status is Status.FORBIDDEN
     said = "the runner's allow list does not permit it: it never ran" if forbidden else "failed"
     if broken is not None and broken.failures_in_a_row > 1:
-        said += f"; {broken.failures_in_a_row} in a row"
+        said += f", {broken.failures_in_a_row} times in a row"
     return said
 
 
