@@ -203,9 +203,17 @@ listen = "127.0.0.1:{self.port}"
 
 
 class Prometheus(Process):
-    """Debian's Prometheus, scraping one target once a second; with rules, it evaluates them as often."""
+    """Debian's Prometheus, scraping one target once a second, or doing `jobs`; it evaluates rules as often."""
 
-    def __init__(self, folder: Path, *, target: str, rules: Path | None = None, alertmanager: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        target: str = "",
+        jobs: tuple[dict[str, Any], ...] = (),
+        rules: Path | None = None,
+        alertmanager: str = "",
+    ) -> None:
         self.port = free_port()
         alertmanagers = [{"static_configs": [{"targets": [alertmanager]}]}] if alertmanager else []
         config = folder / "prometheus.yml"
@@ -215,7 +223,7 @@ class Prometheus(Process):
                     "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
                     "rule_files": [str(rules)] if rules else [],
                     "alerting": {"alertmanagers": alertmanagers},
-                    "scrape_configs": [{"job_name": "maia", "static_configs": [{"targets": [target]}]}],
+                    "scrape_configs": jobs or [{"job_name": "maia", "static_configs": [{"targets": [target]}]}],
                 }
             )
         )
