@@ -85,6 +85,23 @@ def test_a_client_gets_in_by_its_certificate(option, client, served, reason, ver
             assert service.server._server.server_state.total_requests == 0, reason
 
 
+REASONS = [
+    ("", None, "peer did not return a certificate"),
+    ("", client_certificate(by="theirs"), "unable to get local issuer certificate"),
+    (", client_allowed_sans: [grafana]", client_certificate(), "no name of its certificate is among client_allowed_s"),
+]
+
+
+@pytest.mark.parametrize(("option", "client", "reason"), REASONS)
+def test_why_a_client_does_not_get_in_is_logged(option, client, reason, tmp_path, caplog):
+    config = written(tmp_path, CLIENTS.replace("}", option + "}"))
+    with Service(web_config=config) as service, pytest.raises(REFUSED):
+        scrape(service, trusting(client))
+    (told,) = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert told.reason.startswith(reason)
+    assert told.client == "127.0.0.1"
+
+
 def test_the_suite_of_tls_12_is_one_of_those_that_the_file_names(tmp_path):
     suites = "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"
     config = TLS.replace("}", f", cipher_suites: [{suites}], max_version: TLS12}}")

@@ -24,11 +24,13 @@ class Files:
     """Reads files, and knows when one of them is no longer what it was then."""
 
     def __init__(self) -> None:
-        self._marks: dict[Path, Mark | None] = {}
+        self._marks: dict[str, Mark | None] = {}  # by path
 
     def read(self, path: Path) -> bytes:
         """Read a whole file. Raises `BadValueError`, whose text shows the path."""
-        self._marks[path] = _mark(path)  # before it is read: what is written meanwhile is seen at the next look
+        self._marks[str(path)] = _mark(
+            str(path)
+        )  # before it is read: what is written meanwhile is seen at the next look
         try:
             if not stat.S_ISREG(path.stat().st_mode):
                 raise BadValueError(f"{quoted(str(path))} is not a file")
@@ -42,10 +44,13 @@ class Files:
 
     def changed(self) -> bool:
         """Whether any file that was read, or could not be, is another one now. Costs a microsecond or two a file."""
-        return any(_mark(path) != mark for path, mark in self._marks.items())
+        for path, mark in self._marks.items():  # noqa: SIM110 - with every request: a generator costs as much again
+            if _mark(path) != mark:
+                return True
+        return False
 
 
-def _mark(path: Path) -> Mark | None:
+def _mark(path: str) -> Mark | None:
     try:
         found = os.stat(path)
     except (OSError, ValueError):

@@ -9,7 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import ssl
 from typing import TYPE_CHECKING
+
+from exporter.web.entrance.tries import neighbourhood
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,13 +37,13 @@ async def accept_tls(
     listening.setblocking(False)
     while True:
         try:
-            client, _ = await loop.sock_accept(listening)
+            client, address = await loop.sock_accept(listening)
         except OSError as error:
             log.debug("cannot accept a connection", extra={"error": str(error)})
             await asyncio.sleep(_PAUSE)
             continue
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        Newcomer(client, crowd=crowd, tls=tls(), protocol=protocol)
+        Newcomer(client, address[0], crowd=crowd, tls=tls(), protocol=protocol)
 
 
 class Newcomer:
@@ -49,12 +52,13 @@ class Newcomer:
     answering = False
 
     def __init__(
-        self, client: socket.socket, *, crowd: Crowd, tls: Tls, protocol: Callable[[], GuardedProtocol]
+        self, client: socket.socket, address: str, *, crowd: Crowd, tls: Tls, protocol: Callable[[], GuardedProtocol]
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.waiting_since = self.loop.time()
         self.patience = crowd.patience.request
         self._untouched: socket.socket | None = client
+        self._address = neighbourhood(address)
         self._crowd = crowd
         self._tls = tls
         self._protocol = protocol
@@ -78,8 +82,12 @@ class Newcomer:
                 ssl_handshake_timeout=self.patience + 1,  # the crowd ends it before that
                 ssl_shutdown_timeout=self.patience,
             )
-        except OSError as error:  # a client without a certificate, with an old version, gone, or no TLS at all
-            log.debug("no handshake", extra={"error": str(error)})
+        except (ssl.SSLEOFError, ssl.SSLZeroReturnError):  # gone
+            log.debug("A client has left in the middle of the TLS handshake.", extra={"client": self._address})
+        except ssl.SSLError as error:  # no certificate or a wrong one, an old version, no TLS at all: they hear nothing
+            self._tell(getattr(error, "verify_message", "") or str(error.reason).lower().replace("_", " "))
+        except OSError as error:
+            log.debug("No TLS handshake.", extra={"client": self._address, "reason": str(error)})
         finally:
             self._crowd.leave(self)
 
@@ -91,4 +99,10 @@ class Newcomer:
 
     def _lets_in(self, transport: asyncio.BaseTransport) -> bool:
         self._crowd.leave(self)
-        return self._tls.admits(transport.get_extra_info("peercert"))
+        admitted = self._tls.admits(transport.get_extra_info("peercert"))
+        if not admitted:
+            self._tell("no name of its certificate is among client_allowed_sans")
+        return admitted
+
+    def _tell(self, reason: str) -> None:
+        log.warning("No TLS handshake with a client.", extra={"client": self._address, "reason": reason})

@@ -6,13 +6,14 @@ The health endpoints need neither password nor patience: whoever restarts us whe
 from __future__ import annotations
 
 import asyncio
+import logging
 from http import HTTPStatus
 from math import ceil
 from typing import TYPE_CHECKING
 
 from exporter.web.connections import VERIFIED
 from exporter.web.entrance.passwords import Passwords
-from exporter.web.entrance.tries import Allowance, Bucket, Tries
+from exporter.web.entrance.tries import Allowance, Bucket, Tries, neighbourhood
 from exporter.web.revealing import SIGNED_IN
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
     from exporter.web.entrance.web_config import RateLimit, WebConfig
     from exporter.web.shortcut import Headers, Shortcut, ShortcutApp
+
+log = logging.getLogger(__name__)
 
 OPEN_TO_ALL = ("/-/healthy", "/-/ready")
 
@@ -90,7 +93,10 @@ class SignIn:
             good = await self._passwords.are_right(authorization, config.users)
         finally:
             self._tries.end(address, now, good=good)
-        return None if good else _UNAUTHORIZED
+        if good:
+            return None
+        log.warning("A wrong user or password.", extra={"client": neighbourhood(address)})
+        return _UNAUTHORIZED
 
     def _known(self, headers: Headers, config: WebConfig) -> bool:
         authorization = _authorization(headers)

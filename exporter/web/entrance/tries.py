@@ -6,11 +6,8 @@ The clock is an argument. Must not know what is tried.
 from __future__ import annotations
 
 import ipaddress
-import logging
 from collections import OrderedDict
 from dataclasses import dataclass
-
-log = logging.getLogger(__name__)
 
 
 class Bucket:
@@ -21,7 +18,6 @@ class Bucket:
         self._every = every
         self._left = float(size)
         self._looked_at = now
-        self.told = False  # whether somebody has been told of a bad try
 
     def take(self, now: float) -> float:
         """Take one try: 0.0, or the seconds to wait for one."""
@@ -65,14 +61,10 @@ class Tries:
         return wait
 
     def end(self, address: str, now: float, *, good: bool) -> None:
-        """End a try; a good one does not count. Of bad ones in a row the first is logged."""
+        """End a try; a good one does not count."""
         self._waiting -= 1
-        bucket = self._bucket(neighbourhood(address), now)
         if good:
-            bucket.give_back()
-        elif not bucket.told:
-            log.warning("A wrong user or password; more of them from there are not logged.", extra={"client": address})
-        bucket.told = not good
+            self._bucket(neighbourhood(address), now).give_back()
 
     def _bucket(self, address: str, now: float) -> Bucket:
         bucket = self._buckets.get(address)
