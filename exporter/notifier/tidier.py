@@ -1,4 +1,7 @@
-"""Keeps the outbox tidy: gives up what is too old, prunes what is long settled, shows how deliveries stand."""
+"""Keeps the outbox tidy: gives up what is too old, prunes what is long settled, shows how deliveries stand.
+
+Lets nothing wait for an hour that only a wrong clock has named.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
-from exporter.store import outbox, outbox_views, silences
+from exporter.store import clock_steps, outbox, outbox_views, silences
 from exporter.store.errors import StoreError
 
 if TYPE_CHECKING:
@@ -73,12 +76,22 @@ class Tidier:
             with office.database.transaction() as connection:
                 given_up = outbox.expire(connection, now=now, max_age=settings.max_age)
             log.warning("given up: older than [alerts] max_age", extra={"deliveries": given_up})
+        self._mind_the_clock(now)
         if office.clock.monotonic() >= self._prune_at:
             self._prune(before=now - settings.retention)
         with office.database.reading() as connection:
             names = [endpoint.name for endpoint in settings.endpoints]
             standing = outbox_views.standing(connection, names)
         office.watcher.deliveries_stand(standing)
+
+    def _mind_the_clock(self, now: datetime) -> None:
+        database = self._office.database
+        with database.reading() as connection:
+            left_behind = clock_steps.has_left_behind(connection, now=now)
+        if left_behind:
+            with database.transaction() as connection:
+                brought_back = clock_steps.bring_back(connection, now=now)
+            log.warning("Our clock was set back: what waited for a later time is due.", extra={"rows": brought_back})
 
     def _prune(self, *, before: datetime) -> None:
         office = self._office

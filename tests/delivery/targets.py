@@ -80,7 +80,11 @@ class HttpTarget:
             def do_CONNECT(self) -> None:
                 self.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
                 assert target.tls
-                self.connection = target.tls.wrap_socket(self.connection, server_side=True)
+                try:
+                    self.connection = target.tls.wrap_socket(self.connection, server_side=True)
+                except OSError:  # whoever asked is gone
+                    self.close_connection = True
+                    return
                 self.rfile = self.connection.makefile("rb")
                 self.wfile = self.connection.makefile("wb", buffering=0)
                 self.close_connection = False
@@ -175,6 +179,7 @@ class MailTarget:
         tls: ssl.SSLContext | None = None,
         starttls: ssl.SSLContext | None = None,
         password: str = "",
+        port: int = 0,
         witness: Witness | None = None,
     ) -> None:
         self.witness = witness
@@ -188,7 +193,7 @@ class MailTarget:
             options = {"tls_context": starttls, "require_starttls": True}
         if password:
             options |= {"auth_required": True, "authenticator": _only(password)}
-        self.port = free_port()
+        self.port = port or free_port()
         self._controller = Controller(self, hostname="127.0.0.1", port=self.port, ssl_context=tls, **options)
         self._controller.start()
 

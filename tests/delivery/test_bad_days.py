@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from exporter.core.notice import Decision, Dispatch, EventKind
+from exporter.notifier.tidier import Tidier
 from exporter.store import leases, outbox
 from exporter.store.database import Database
 
@@ -312,3 +313,33 @@ def test_who_is_told_of_a_recovery_are_those_who_know_of_the_failure(post, datab
     assert told() == {}
     office.record(decision("run3", "c"))
     assert told() == {key: {"c"}}
+
+
+def test_what_was_written_by_a_clock_that_was_an_hour_fast_does_not_wait_for_that_hour(post, sink):
+    office = post(up=sink.url, down=f"json://127.0.0.1:{free_port()}/")
+    office.clock.at += timedelta(hours=1)
+    office.fail("run1")
+    office.deliver()
+    office.fail("run2")
+    assert [row.state.value for row in office.rows("down")] == ["pending", "pending"]
+
+    office.clock.at -= timedelta(hours=1)
+    tidier = Tidier(office.office, office.settings)
+    tidier.tidy()
+    office.pass_by(1)
+
+    assert event_ids(message.body for message in sink.posts) == ["run1:FAILED", "run2:FAILED"]
+    assert office.rows("down")[0].attempts == 2, "its target is tried again at once as well"
+
+
+def test_what_may_wait_for_as_long_as_it_does_is_left_to_wait(post, sink):
+    office = post(down=f"json://127.0.0.1:{free_port()}/")
+    office.fail("run1")
+    office.deliver()
+    until = office.rows("down")[0].next_at
+    office.record(decision("run2", "down", at=office.clock.now()), hold=timedelta(seconds=3))
+
+    Tidier(office.office, office.settings).tidy()
+
+    assert office.rows("down")[0].next_at == until
+    assert office.pass_by(2) == 0
