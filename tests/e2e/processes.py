@@ -104,10 +104,10 @@ class Simulator(Process):
         self._http = httpx.Client(base_url=f"{self.url}/control", timeout=30, trust_env=False, verify=NO_TLS)
         until(lambda: self._http.get("/truth?runs=0").status_code == 200, what="the simulator answers")
 
-    def truth(self) -> dict[str, Any]:
-        """Everything true now, with all runs in one list."""
-        truth = self._http.get("/truth").json()
-        truth["runs"] = [run for pipeline in truth["pipelines"] for run in pipeline["runs"]]
+    def truth(self, **only: Any) -> dict[str, Any]:
+        """Everything true now, with all runs in one list; `only` some of it (runs=0: without them)."""
+        truth = self._http.get("/truth", params=only).json()
+        truth["runs"] = [run for pipeline in truth["pipelines"] for run in pipeline.get("runs", ())]
         return truth
 
     def tell(self, endpoint: str, /, **what: Any) -> Any:
@@ -122,11 +122,16 @@ class Simulator(Process):
         """Whether every fault has hit at least once."""
         return all(fault["hits"] for fault in self._http.get("/faults").json()["faults"])
 
-    def calm_down(self) -> None:
-        self._http.delete("/faults")
+    def calm_down(self, fault: int | None = None) -> None:
+        """No fault any more, or not that one."""
+        self._http.delete("/faults" if fault is None else f"/faults/{fault}")
 
-    def log_of_requests(self) -> list[dict[str, Any]]:
-        answer = self._http.get("/log").json()
+    def end_run(self, run_id: str) -> None:
+        """Now, with success, unless it has ended."""
+        self._http.post(f"/runs/{run_id}/end", json={})
+
+    def log_of_requests(self, **only: Any) -> list[dict[str, Any]]:
+        answer = self._http.get("/log", params=only).json()
         return answer["requests"] if isinstance(answer, dict) else answer
 
     def end(self, number: int = signal.SIGTERM, *, timeout: float = 12.0) -> int:

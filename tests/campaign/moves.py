@@ -1,0 +1,289 @@
+"""Does what the schedule says, to the processes on the stage."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from typing import Any
+
+from e2e.processes import Process
+
+from .schedule import Move
+from .stage import Replica, Stage
+from .store import PostgresStore, SqliteStore
+
+_RELOADED = "maia_exporter_config_last_reload_success_timestamp_seconds"
+_POLLS = "maia_exporter_polls_total"
+
+
+class Director:
+    """Makes each move when its time has come; what ends by itself is a later move of its own."""
+
+    def __init__(self, stage: Stage, moves: list[Move], *, say: Callable[[str], None]) -> None:
+        self._stage = stage
+        self._say = say
+        self._numbers = itertools.count()
+        self._queue: list[tuple[float, int, Callable[[], None], str]] = []
+        self._turn = 0
+        self._store_is_broken = False
+        for move in moves:
+            self._at(move.at, lambda move=move: getattr(self, f"_{move.kind}")(**move.what), str(move))
+
+    def run(self) -> None:
+        """All of it."""
+        self._began = time.perf_counter()
+        while self._queue:
+            at, _, act, text = heapq.heappop(self._queue)
+            self._wait(at)
+            if text:
+                self._say(text)
+            act()
+
+    def _wait(self, at: float) -> None:
+        while (left := self._began + at - time.perf_counter()) > 0:
+            self._keep_alive()
+            self._stage.never.wait(min(left, 0.2))
+        self._keep_alive()
+
+    def _at(self, at: float, act: Callable[[], None], text: str = "") -> None:
+        heapq.heappush(self._queue, (at, next(self._numbers), act, text))
+
+    def _later(self, seconds: float, act: Callable[[], None]) -> None:
+        self._at(time.perf_counter() - self._began + seconds, act)
+
+    def _keep_alive(self) -> None:
+        """What has died is started again, as a supervisor does; it may die of us, or of a store that does not work."""
+        for replica in self._stage.replicas:
+            process = replica.process
+            if process is None or process.ended() is None:
+                continue
+            if replica.going and not self._store_is_broken and process.ended() != -signal.SIGKILL:
+                self._stage.trouble.append(f"it ended by itself with {process.ended()}: {process.text[-600:]}")
+            replica.going = False
+            self._stage.excuse()
+            if process.ended() == -signal.SIGKILL:
+                self._stage.count["kills"] += 1
+            else:
+                self._stage.count["other ends"] += 1
+                self._stage.never.wait(1)
+            replica.start()
+
+    # The account
+
+    def _run(self, **what: Any) -> None:
+        self._stage.account.make(**what)
+
+    # The host
+
+    def _next(self) -> Replica:
+        """Each replica in its turn."""
+        self._turn += 1
+        return self._stage.replicas[self._turn % len(self._stage.replicas)]
+
+    def _nothing(self) -> None:
+        """A while of peace."""
+
+    def _kill(self, *, both: bool = False) -> None:
+        for replica in self._stage.replicas if both else [self._next()]:
+            replica.kill()
+
+    def _kill_at(self, *, target: str, step: str) -> None:
+        """At that step of its next delivery, if there is one soon."""
+        trigger = self._stage.slack_trigger if target == "slack" else self._stage.mail_trigger
+        replica = self._next()
+        if replica.process and not replica.stopped:
+            process = replica.process
+            trigger.arm(process.pid, step)
+            self._later(4, lambda: trigger.arm(0, ""))
+            self._later(4, lambda: _go_on(process))
+
+    def _kill_write(self, *, write: int) -> None:
+        self._trace(self._next(), 3, "fsync,fdatasync", f"fsync,fdatasync:signal=SIGKILL:when={write}")
+
+    def _restart(self) -> None:
+        replica = self._next()
+        replica.end()
+        replica.start()
+
+    def _pause(self, *, seconds: float) -> None:
+        replica = self._next()
+        if replica.stopped:
+            return
+        replica.pause()
+        self._stage.count["pauses"] += 1
+        self._stage.excuse()
+        self._later(seconds, replica.resume)
+
+    def _pause_at_look(self, *, seconds: float) -> None:
+        """Stop it between the look at a run and the request, end the run meanwhile, let it go on."""
+        simulator, account = self._stage.simulator, self._stage.account
+        replica = self._next()
+        if replica.stopped:
+            return
+        [run_id] = account.make(pipelineName="finance/nightly-4.orch.yaml", duration="60s", ago="9s")
+        path = f"/dpc/v1/projects/*/pipeline-executions/{run_id}"
+        fault = simulator.tell("faults", kind="drip", method="GET", path=path, seconds=0.3, bytes=150)["id"]
+
+        def looked() -> bool:
+            return any(
+                entry["method"] == "GET" and entry["path"].endswith(run_id) and entry["status"] == 200
+                for entry in self._recent_requests()
+            )
+
+        deadline = time.perf_counter() + 6
+        while time.perf_counter() < deadline and not looked():
+            self._stage.never.wait(0.05)
+        if time.perf_counter() < deadline:
+            replica.pause()
+            self._stage.count["pauses at the last look"] += 1
+            self._stage.excuse()
+        self._unfault(fault)
+        self._stage.end_if_going(run_id)
+        self._later(seconds, replica.resume)
+
+    def _recent_requests(self) -> list[dict[str, Any]]:
+        return self._stage.requests(seconds=8)
+
+    def _disk_full(self, *, seconds: float) -> None:
+        store = self._stage.store
+        assert isinstance(store, SqliteStore)
+        self._store_is_broken = True
+        store.fill()
+        self._stage.count["full disks"] += 1
+        self._later(seconds, store.empty)
+        self._later(seconds + 3, self._store_works)
+
+    def _disk_error(self, *, seconds: float, error: str) -> None:
+        self._store_is_broken = True
+        self._stage.count["disk errors"] += 1
+        calls = "pwrite64,fsync,fdatasync,ftruncate"
+        self._trace(self._next(), seconds, calls, f"{calls}:error={error}")
+        self._later(seconds + 3, self._store_works)
+
+    def _store_works(self) -> None:
+        self._store_is_broken = False
+
+    def _clock(self, *, seconds: float, offset: int) -> None:
+        """Our clock jumps, and later back."""
+        replica = self._next()
+        replica.clock.write_text(f"{offset:+d}")
+        self._stage.count["clock jumps"] += 1
+        self._later(seconds, lambda: replica.clock.write_text("+0") and None)
+
+    def _config(self, *, change: str) -> None:
+        """Another config."""
+        stage = self._stage
+        stage.count[f"config: {change}"] += 1
+        if change == "bad":
+            replica = self._next()
+            if replica.reload(bad=True):
+                process = replica.process
+                self._later(4, lambda: self._must_have_refused(replica, process))
+        elif change == "rate":
+            stage.rates["mail"] = 90 if stage.rates["mail"] == 60 else 60
+            self._reload()
+        else:
+            stage.set_mode("observe" if stage.mode == "cancel" else "cancel", self._take_up)
+
+    def _reload(self) -> None:
+        """Each replica reads its config again; what cannot now, will at its next start."""
+        for replica in self._stage.replicas:
+            replica.reload()
+
+    def _take_up(self) -> None:
+        """The same, and wait until it is in effect; a restart where that does not come soon, as under a fault."""
+        for replica in self._stage.replicas:
+            before = replica.sample(_RELOADED)
+            if not (replica.reload() and before and self._in_effect(replica, before)):
+                replica.end()
+                replica.start()
+
+    def _in_effect(self, replica: Replica, before: float) -> bool:
+        """Whether the config is read within 3 s, and then two polls have ended within 5."""
+        polls: float | None = None
+        for _ in range(80):
+            if polls is None and (replica.sample(_RELOADED) or 0) > before:
+                polls = replica.sample(_POLLS)
+            elif polls is not None and (replica.sample(_POLLS) or 0) >= polls + 2:
+                return True
+            self._stage.never.wait(0.1)
+        return False
+
+    def _must_have_refused(self, replica: Replica, process: Process | None) -> None:
+        """A bad file changes nothing and says so; then the good one is back."""
+        if replica.process is process and replica.expected():
+            refused = replica.sample("maia_exporter_config_last_reload_successful")
+            if refused not in (0, None):
+                self._stage.trouble.append("a bad config was read again, and it does not say that it was refused")
+        replica.reload()
+
+    def _server_restart(self) -> None:
+        store = self._stage.store
+        assert isinstance(store, PostgresStore)
+        self._stage.excuse()
+        self._stage.count["database restarts"] += 1
+        store.server.restart()
+        self._stage.excuse()
+
+    # The API
+
+    def _api(self, *, fault: str, for_seconds: float, **settings: Any) -> None:
+        simulator = self._stage.simulator
+        self._stage.count[f"api: {fault}"] += 1
+        if fault == "revoke":
+            simulator.tell("token/revoke")
+        elif fault == "budget":
+            simulator.tell("budget", **settings)
+            self._later(for_seconds, lambda: simulator.tell("budget", requests_per_minute=1_000_000) and None)
+        else:
+            number = simulator.tell("faults", kind=fault, **settings)["id"]
+            self._later(for_seconds, lambda: self._unfault(number))
+
+    def _unfault(self, number: int) -> None:
+        self._stage.unfault(number)
+
+    # The targets
+
+    def _target(self, *, target: str, mood: str, seconds: float) -> None:
+        addressee = self._stage.targets[target]
+        if mood not in addressee.moods:
+            mood = "stored_drop"
+        self._stage.count[f"targets: {mood}"] += 1
+        addressee.be(mood)
+
+        def well() -> None:
+            addressee.be("")
+            if mood in ("refuse", "throttle"):  # a person has seen to it
+                self._stage.new_url()
+                self._reload()
+
+        self._later(seconds, well)
+
+    # How
+
+    def _trace(self, replica: Replica, seconds: float, calls: str, inject: str) -> None:
+        """Let strace do something to some system calls of a running process."""
+        strace = shutil.which("strace")
+        if strace is None or replica.process is None or replica.process.ended() is not None or replica.stopped:
+            return
+        words = [strace, "-f", "-o", "/dev/null", "-p", str(replica.process.pid), "-e", f"trace={calls}"]
+        tracer = subprocess.Popen([*words, "-e", f"inject={inject}"], stderr=subprocess.DEVNULL)
+        self._later(seconds, lambda: _detach(tracer))
+
+
+def _detach(tracer: subprocess.Popen[bytes]) -> None:
+    if tracer.poll() is None:
+        tracer.terminate()
+    tracer.wait(10)
+
+
+def _go_on(process: Process) -> None:
+    """It may have been stopped to be killed, and then was not."""
+    if process.ended() is None:
+        os.kill(process.pid, signal.SIGCONT)
