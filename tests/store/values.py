@@ -88,6 +88,8 @@ def anything(kind):
         return st.tuples(*map(anything, arguments))
     if isclass(kind) and issubclass(kind, Enum):
         return st.sampled_from(kind)
+    if isclass(kind) and issubclass(kind, tuple):  # a NamedTuple
+        return st.builds(kind, **{name: anything(hint) for name, hint in get_type_hints(kind).items()})
     if is_dataclass(kind):
         return st.builds(kind, **{name: anything(hint) for name, hint in fields_of(kind).items()})
     raise AssertionError(f"how is {kind} kept?")
