@@ -15,7 +15,7 @@ from exporter import __version__
 from exporter.archive import Archive
 from exporter.clock import SystemClock
 from exporter.duty import Duty
-from exporter.leadership import SoleLeader
+from exporter.leadership import Leadership, Replica, SoleLeader
 from exporter.logs import tell_repeats
 from exporter.reloading import Reloader
 from exporter.store.database import Database
@@ -55,7 +55,11 @@ class App:
         self._workers = Workers()
         self._database = Database.open(config.store.url.get_secret_value(), exclusive=True, now=clock.now())
         house = House.of(config, clock=clock, readiness=readiness)
-        self._leadership = SoleLeader(self._database)
+        self._leadership: Leadership
+        if self._database.is_ours_alone:
+            self._leadership = SoleLeader(self._database)
+        else:
+            self._leadership = Replica(self._database, house, clock=clock)
         self._duty = Duty(config, house, self._leadership)
         self._duty.prepare()
         self._poller = threading.Thread(target=self._guarded(self._duty.run), name="poller", daemon=True)
@@ -130,6 +134,7 @@ class App:
         """Ask all workers to end and wait a while; whether they have."""
         if self._reloader is not None:
             self._reloader.stop()
+        self._leadership.retire()
         self._duty.stop()
         self._poller.join(self._leadership.patience)
         self._leadership.stop(STOP_SECONDS / 8)

@@ -37,7 +37,7 @@ class ConfigFile:
         config = load(self.path, self._env)
         self._secrets.update(config.secrets())
         cover(self._secrets)
-        problems = list(_not_yet(config))
+        problems: list[Problem] = []
         if config.targets:
             from exporter.apprise_channel import check_targets  # loads Apprise: only where there are targets
 
@@ -72,9 +72,3 @@ def _problems_of_the_web_config(path: Path) -> Iterator[Problem]:
     for problem in read(path).problems:
         where = f"{path}: {problem.key}" if problem.key else str(path)
         yield Problem("[web]", "config_file", f"{where}: {problem.what}", problem.hint)
-
-
-def _not_yet(config: Config) -> Iterator[Problem]:
-    """What the config may ask for and this version cannot do: better an error than a service without its locks."""
-    if config.store.url.get_secret_value().startswith("postgresql"):
-        yield Problem("[store]", "url", "PostgreSQL is not in this version yet", "use sqlite:///maia-exporter.db")

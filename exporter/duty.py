@@ -67,6 +67,8 @@ class Duty:
                 self._ending.append(lead)
             self._ending = [each for each in self._ending if not each.ended]
             self._lead = None
+            if not self._stopping.is_set():
+                self._house.stands_by()
 
     def reload(self, config: Config) -> None:
         """Go on by another config, after the poll that is under way."""
@@ -156,7 +158,8 @@ class Lead:
         if watch.limiting is not None:
             watch.limiting.explain(watch.desk.account.state)
         self._config, self._watch, self._relief = config, watch, relief
-        self._house.leads()
+        if not self.tenure.over.is_set():
+            self._house.leads()
 
     def begin(self, config: Config, relief: threading.Event) -> None:
         """Let all follow `config`. Raises StoreError; then nothing does."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import contextmanager, suppress
+from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -16,13 +17,13 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
-from exporter.store.engine import engine_for, is_sqlite, reading_options
+from exporter.store.engine import as_reader, engine_for, is_sqlite
 from exporter.store.errors import StoreError, StoreUnavailable, from_system, mapped, place_of
 from exporter.store.lock import ServiceLock
 from exporter.store.upgrade import needs_upgrade, outdated, upgrade
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
     from sqlalchemy import Connection
@@ -43,6 +44,7 @@ class Database:
         self._engine = engine_for(url)
         self._lock: ServiceLock | None = None
         self._identity: tuple[int, int] | None = None  # the file we opened, whatever has its name later
+        self._check: Callable[[Connection], None] | None = None
 
     @classmethod
     def open(cls, url: str, *, exclusive: bool, now: datetime | None = None) -> Self:
@@ -74,13 +76,26 @@ class Database:
         whoever keeps state in memory loads it again before going on.
         """
         with self._speaking(_WRITE), self._engine.begin() as connection:
+            if self._check is not None:
+                self._check(connection)
             yield connection
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A look at one consistent state; writes nothing."""
         with self._speaking(_READ), self._engine.connect() as connection:
-            yield connection.execution_options(**reading_options(self._engine))
+            yield as_reader(connection)
+
+    @property
+    def is_ours_alone(self) -> bool:
+        """Whether no second service can have it open."""
+        return self._file is not None
+
+    def fenced(self, check: Callable[[Connection], None]) -> Self:
+        """The same store, but every write transaction begins with `check`, which raises where none may be."""
+        view = copy(self)
+        view._check = check
+        return view
 
     def close(self) -> None:
         """Close all connections and let others in."""
@@ -104,7 +119,7 @@ class Database:
         if self._file is not None and self._present_identity(_OPEN) is None:
             return True  # to look into it would make it
         with self._speaking(_OPEN), self._engine.connect() as connection:
-            return needs_upgrade(connection.execution_options(**reading_options(self._engine)), self.place)
+            return needs_upgrade(as_reader(connection), self.place)
 
     @contextmanager
     def _speaking(self, tried: str) -> Iterator[None]:

@@ -13,12 +13,17 @@ from sqlalchemy.exc import ArgumentError
 from exporter.store.errors import StoreError, place_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from sqlalchemy.engine import URL, Engine
 
 _BUSY_SECONDS = 5.0  # how long one transaction waits for another process's
-_CONNECT_SECONDS = 10
+_SERVER = {
+    "connect_timeout": 5,
+    # A server that is gone without a word is noticed in about ten seconds, not in two hours.
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
 
 _PRAGMAS = (
     "journal_mode = WAL",  # commands read while the service writes
@@ -38,7 +43,7 @@ def is_sqlite(url: URL) -> bool:
 def engine_for(url: URL) -> Engine:
     """An engine that has not connected yet. Raises StoreError for a URL that is no store's."""
     sqlite = is_sqlite(url)
-    options: dict[str, Any] = {"timeout": _BUSY_SECONDS} if sqlite else {"connect_timeout": _CONNECT_SECONDS}
+    options: dict[str, Any] = {"timeout": _BUSY_SECONDS} if sqlite else dict(_SERVER)
     options = {name: value for name, value in options.items() if name not in url.query}
     try:
         # hide_parameters: users and messages of runs are in no error text.
@@ -56,11 +61,13 @@ def engine_for(url: URL) -> Engine:
     return engine
 
 
-def reading_options(engine: Engine) -> Mapping[str, Any]:
-    """Execution options that make a transaction a look at one consistent state."""
-    if engine.dialect.name == "sqlite":
-        return {"sqlite_begin": "BEGIN"}
-    return {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+def as_reader(connection: Connection) -> Connection:
+    """The connection, whose transaction is a look at one consistent state; before anything was asked of it."""
+    if connection.dialect.name == "sqlite":
+        return connection.execution_options(sqlite_begin="BEGIN")
+    # In words of our own: the driver's option says READ WRITE afterwards, whatever the server's administrator wants.
+    connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    return connection
 
 
 def _prepare_sqlite(connection: Any, _: object) -> None:

@@ -17,7 +17,7 @@ from exporter.store.errors import StoreCorrupt, StoreNewer, StoreUnavailable
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest in `migrations/versions`."""
 
 _MIGRATIONS = Path(__file__).parent / "migrations"

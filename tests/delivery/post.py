@@ -105,6 +105,7 @@ class Post:
         self.news: list[TargetNews] = []
         self.urls = urls
         self.per_minute = per_minute
+        self.on_duty = True
         self._channel = channel
         self._boots = 0
         self.restart()
@@ -146,6 +147,7 @@ class Post:
             pause=lambda failures: pause_after(failures, uniform=lambda low, high: (low + high) / 2),
             report=heard,
             watcher=self.heard,
+            on_duty=lambda: self.on_duty,
         )
 
     def record(self, *decisions: Decision, hold: timedelta = timedelta(0)) -> tuple[Decision, ...]:

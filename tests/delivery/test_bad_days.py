@@ -11,6 +11,7 @@ from exporter.core.notice import Decision, Dispatch, EventKind
 from exporter.notifier.tidier import Tidier
 from exporter.store import leases, outbox
 from exporter.store.database import Database
+from exporter.store.errors import NotLeading
 
 from .post import NOON, Post, decision, event_ids, notice
 from .targets import OK, Answer, free_port
@@ -39,6 +40,20 @@ def post(database):
         return Post(database, urls, per_minute=per_minute)
 
     return make
+
+
+def test_what_was_claimed_by_a_process_that_leads_no_more_is_sent_by_its_successor_alone(post, sink):
+    office = post(sink=sink.url)
+    office.fail("run1")
+    office.on_duty = False
+    with pytest.raises(NotLeading):
+        office.deliver()
+    assert not sink.posts
+
+    office.on_duty = True
+    assert office.restart() == 1
+    office.deliver()
+    assert [post.title.endswith("(possible repeat)") for post in sink.posts] == [True]
 
 
 def test_a_target_that_is_down_for_an_hour_gets_everything_soon_after_and_nobody_else_waits(post, sink):

@@ -109,6 +109,7 @@ class Rig:
         self.notices: dict[str, Any] = {}
         self.ours: set[str] = set()
         self.at: dict[str, Any] = {}
+        self.on_duty = True
         self.url = f"sqlite:///{folder / 'record.db'}"
         self._stack = ExitStack()
         parsed = parse_script(script, source="test.toml")
@@ -140,7 +141,12 @@ class Rig:
         self.observer = Observer(self.client, lookback=LOOKBACK)
         self.coverage = Coverage()
         self.canceller = Canceller(
-            WatchedApi(self), self, clock=OurClock(self), coverage=self._coverage, stale_after=self.policy.stale_after
+            WatchedApi(self),
+            self,
+            clock=OurClock(self),
+            coverage=self._coverage,
+            stale_after=self.policy.stale_after,
+            on_duty=lambda: self.on_duty,
         )
         with self.database.reading() as connection:
             self.state = record.load(connection)

@@ -156,6 +156,20 @@ def test_a_run_that_cannot_be_read_is_not_asked_before_it_can(rigs: Rigs):
     assert rig.patches() == [(run, "RUNNING", False)]
 
 
+@pytest.mark.parametrize("point", ["decided", "looked", "claimed"])
+def test_a_process_that_does_not_lead_any_more_asks_nobody(rigs: Rigs, point: str):
+    """Its lease has ended, or the config has changed: at the next poll, whoever leads decides anew."""
+    rig = rigs()
+    run = rig.run()
+    rig.poll()
+    rig.at[point] = lambda: setattr(rig, "on_duty", False)
+    rig.poll(3)
+    assert rig.patches() == []
+    rig.on_duty = True
+    rig.poll(2)
+    assert rig.patches() == [(run, "RUNNING", False)]
+
+
 def test_a_run_that_says_less_of_itself_than_the_list_said_is_not_asked(rigs: Rigs):
     """Nobody can tell that it is the run that was meant."""
     rig = rigs()
