@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import httpx
 from delivery.targets import OK, HttpTarget
 from e2e.processes import Service, Simulator, until
 from sqlalchemy import create_engine, text
@@ -134,7 +135,14 @@ max_per_minute = {self._per_minute}
     def leads(self, service: Service) -> bool:
         return service.ended() is None and service.sample("maia_exporter_is_leader") == 1
 
-    def leader(self, *, timeout: float = 40.0, but: Service | None = None) -> Service:
+    def may_lead(self, service: Service) -> bool:
+        """The same of one that is perhaps not up yet."""
+        try:
+            return self.leads(service)
+        except (OSError, httpx.HTTPError):
+            return False
+
+    def leader(self, *, timeout: float = 60.0, but: Service | None = None) -> Service:
         """Who leads, as soon as somebody (another than `but`) does."""
 
         def found() -> Service | None:
