@@ -33,7 +33,7 @@ THIRD_PARTY = {
     "tomli": {"config", "simulator"},
     "pydantic": {"config"},
     "msgspec": {"maia", "store", "web"},
-    "sqlalchemy": {"store", "account", "desk", "alerting", "limiting", "notifier", "canceller", "cli"},
+    "sqlalchemy": {"store", "leadership", "account", "desk", "alerting", "limiting", "notifier", "canceller", "cli"},
     "alembic": {"store"},
     "prometheus_client": {"metrics"},
     "starlette": {"web", "simulator"},
