@@ -3,6 +3,7 @@
 exposition  building the page                beside prometheus_client.generate_latest over the same families
 scrape      serving the page                 beside nginx with the same bytes as a file
 entrance    TLS and sign-in                  beside the same service without
+page        the page of 2,000 pipelines      its scrapes beside those with nobody looking
 poll        a poll's own work                beside json and a bare INSERT loop on the same answers
 record      a poll's commit                  beside a bare INSERT loop, on SQLite and PostgreSQL
 history     the first read of a long past    beside a bare httpx loop over the same pages
@@ -21,13 +22,13 @@ import sys
 import traceback
 from time import perf_counter
 
-from . import calls, effects, entrance, exposition, history, memory, poll, record, scrape, start
+from . import calls, effects, entrance, exposition, history, memory, page, poll, record, scrape, start
 from .machine import load, machine
 from .table import HEADING, Effort, MissingProgramError, Row, line
 
 PARTS = {
     part.__name__.rpartition(".")[2]: part.measure
-    for part in (exposition, scrape, entrance, poll, record, history, start, memory, calls, effects)
+    for part in (exposition, scrape, entrance, page, poll, record, history, start, memory, calls, effects)
 }
 
 

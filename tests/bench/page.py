@@ -1,0 +1,101 @@
+"""The page with every strip full: its size, how long it takes to make, when a browser has painted it, and how long
+scrapes take while it is made anew without a pause, beside those of the same service with nobody looking.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import perf_counter
+
+import httpx
+from page.accounts import Account, large
+from page.browser import browsing
+from web.serving import Service
+
+from .programs import Scraper
+from .table import Effort, Goal, Row, by_turns
+
+GZIP = {"accept-encoding": "gzip"}
+_PAINTED = "performance.getEntriesByName('first-contentful-paint')"
+
+
+def measure(effort: Effort) -> Iterator[Row]:
+    pipelines = effort(2_000, 200)
+    account = large(pipelines)
+    with account.served() as service:
+        anew(account, service)
+        made = [timed(account, service) for _ in range(effort.repeats)]
+        size = int(anew(account, service).headers["content-length"]) / 1e3
+        what = f"the page, {pipelines:,} pipelines with 30 runs each,"
+        yield Row(what=f"{what} compressed", unit="kB", ours=(size,), goal=Goal(300))
+        yield Row(what=f"{what} made after a poll", unit="ms", ours=tuple(made))
+        yield Row(
+            what=f"{what} until a browser has painted something",
+            unit="ms",
+            ours=tuple(painted(service.url, effort.repeats)),
+            goal=Goal(1_000),
+        )
+        seconds = effort(1, 0) or 0.1
+        one, other = by_turns(
+            lambda: p99_beside_pages(account, service, seconds), lambda: p99(service, seconds), effort.repeats
+        )
+    yield Row(
+        what=f"p99 of a scrape while the page of {pipelines:,} pipelines is made without a pause",
+        unit="ms",
+        ours=one,
+        theirs=other,
+        against="the same with nobody looking",
+        goal=Goal(20),
+    )
+
+
+def anew(account: Account, service: Service) -> httpx.Response:
+    """The page after a poll: nothing that was made before is of use."""
+    account.publish(service)
+    return httpx.get(service.url + "/", headers=GZIP, timeout=60)
+
+
+def timed(account: Account, service: Service) -> float:
+    began = perf_counter()
+    anew(account, service)
+    return (perf_counter() - began) * 1e3
+
+
+def painted(url: str, repeats: int) -> Iterator[float]:
+    """Milliseconds from the start of the navigation."""
+    with browsing() as browser:
+        for _ in range(repeats):
+            page = browser.new_page()
+            page.goto(url)
+            page.wait_for_function(f"{_PAINTED}.length")
+            yield page.evaluate(f"{_PAINTED}[0].startTime")
+            page.context.close()
+
+
+def p99(service: Service, seconds: float) -> float:
+    return Scraper(service.server.port).rate(seconds).p99 * 1e3
+
+
+def p99_beside_pages(account: Account, service: Service, seconds: float) -> float:
+    with looking(account, service):
+        return p99(service, seconds)
+
+
+@contextmanager
+def looking(account: Account, service: Service) -> Iterator[None]:
+    """Somebody who asks for the page again and again, always after a poll."""
+    stop = threading.Event()
+
+    def look() -> None:
+        while not stop.is_set():
+            anew(account, service)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(60)
