@@ -14,14 +14,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from exporter.apprise_answers import PAGE, outcome_of
-from exporter.config.errors import Problem
 from exporter.core.delivery import Outcome, OutcomeClass, Room, Tone
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from types import ModuleType
-
-    from exporter.config.alerting import Target
 
 READ_SECONDS = 20.0
 """How long an answer may take: with less, a service that is merely slow gets the message twice."""
@@ -42,15 +38,25 @@ _RECIPIENTS = ("targets", "channels", "topics", "users", "devices", "rooms", "gr
 """Where Apprise's services keep to whom they send."""
 
 
-def check_targets(targets: Iterable[Target]) -> list[Problem]:
-    """Everything that keeps targets from being served: a problem names the target and never its URL."""
-    problems = []
-    for number, target in enumerate(targets, 1):
-        found = _problem(target.url.get_secret_value())
-        if found:
-            what, hint = found
-            problems.append(Problem(f'[[targets]] #{number} "{target.name}"', "url", what, hint))
-    return problems
+def problem_of(url: str) -> tuple[str, str] | None:
+    """What keeps a target's URL from being served, and a hint; never a part of the URL. None when it can be."""
+    if any(key.lower() == "optional" for key, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True)):
+        return "has optional=, which makes Apprise call a failed alert delivered", "remove it"
+    several = "has more than one recipient", "give each its own [[targets]], so that one that fails is told again alone"
+    apprise = _apprise()
+    listed = apprise.Apprise()
+    loads = listed.add(url)
+    if len(listed) > 1:
+        return several
+    service = _service(url)
+    if not loads or service is None:
+        return (
+            "is no URL that Apprise can load",
+            "https://github.com/caronc/apprise/wiki lists the services and their URLs",
+        )
+    if _recipients(service) > 1:
+        return several
+    return None
 
 
 def room(url: str) -> Room:
@@ -81,27 +87,6 @@ def send(url: str, *, title: str, body: str, tone: Tone = Tone.INFO) -> Outcome:
         return outcome_of([(entry.level, entry.message) for entry in result.logs()])
     except Exception as error:  # noqa: BLE001 - 180 plug-ins: any of them may raise anything
         return Outcome(OutcomeClass.AMBIGUOUS, f"Apprise failed: {type(error).__name__}")
-
-
-def _problem(url: str) -> tuple[str, str] | None:
-    """What is wrong with a URL, and a hint."""
-    if any(key.lower() == "optional" for key, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True)):
-        return "has optional=, which makes Apprise call a failed alert delivered", "remove it"
-    several = "has more than one recipient", "give each its own [[targets]], so that one that fails is told again alone"
-    apprise = _apprise()
-    listed = apprise.Apprise()
-    loads = listed.add(url)
-    if len(listed) > 1:
-        return several
-    service = _service(url)
-    if not loads or service is None:
-        return (
-            "is no URL that Apprise can load",
-            "https://github.com/caronc/apprise/wiki lists the services and their URLs",
-        )
-    if _recipients(service) > 1:
-        return several
-    return None
 
 
 def _recipients(service: Any) -> int:

@@ -10,14 +10,16 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from exporter.config.errors import ConfigError, Problem
+from exporter.config.errors import Problem
 from exporter.config.load import load
 from exporter.config.secret_files import secret_files
+from exporter.config.sections import WebSettings
 from exporter.logs import cover
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from exporter.config.entry import Entry
     from exporter.config.root import Config
 
 _MOST = 1_048_576
@@ -34,18 +36,9 @@ class ConfigFile:
 
     def load(self) -> Config:
         """The config, sound as far as can be told without asking anybody. Raises ConfigError with all that is wrong."""
-        config = load(self.path, self._env)
+        config = load(self.path, self._env, also=_problems_beyond)
         self._secrets.update(config.secrets())
         cover(self._secrets)
-        problems: list[Problem] = []
-        if config.targets:
-            from exporter.apprise_channel import check_targets  # loads Apprise: only where there are targets
-
-            problems += check_targets(config.targets)
-        if config.web.config_file:
-            problems += _problems_of_the_web_config(Path(config.web.config_file))
-        if problems:
-            raise ConfigError(str(self.path), problems)
         return config
 
     def digest(self) -> bytes:
@@ -64,6 +57,20 @@ def _content(path: Path) -> bytes:
             return file.read(_MOST)
     except (OSError, ValueError) as error:  # the latter for a NUL in the path
         return type(error).__name__.encode()
+
+
+def _problems_beyond(entries: Mapping[str, Sequence[Entry]]) -> Iterator[Problem]:
+    """What is wrong where the config leads to: the targets' URLs, the web config."""
+    for entry in entries.get("targets", ()):
+        if "url" not in entry.broken:
+            from exporter.apprise_channel import problem_of  # loads Apprise: only where there are targets
+
+            if problem := problem_of(entry.table["url"]):
+                yield entry.problem("url", *problem)
+    for entry in entries.get("web", ()):
+        web = entry.part(WebSettings, "config_file")
+        if web is not None and web.config_file:
+            yield from _problems_of_the_web_config(Path(web.config_file))
 
 
 def _problems_of_the_web_config(path: Path) -> Iterator[Problem]:

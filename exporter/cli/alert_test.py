@@ -15,6 +15,7 @@ import click
 from exporter import apprise_channel
 from exporter.cli.options import WrongConfig, fail, read_config
 from exporter.clock import SystemClock
+from exporter.config.errors import Problem, quoted
 from exporter.core.backoff import pause_after
 from exporter.core.exporter_notice import target_test
 from exporter.core.notice import Decision, DeliveryState, Dispatch
@@ -50,9 +51,9 @@ def _endpoint(config: Config, target: str) -> Endpoint:
     if not chosen:
         names = ", ".join(each.name for each in config.targets) or "none"
         raise click.BadParameter(f"there is no target {target!r}; the config has: {names}", param_hint="TARGET")
-    problems = apprise_channel.check_targets(chosen)
-    if problems:
-        raise WrongConfig("\n".join(map(str, problems)))
+    problem = apprise_channel.problem_of(chosen[0].url.get_secret_value())
+    if problem:
+        raise WrongConfig(str(Problem(f"[[targets]] {quoted(target)}", "url", *problem)))
     return next(each for each in settings(config).endpoints if each.name == target)
 
 

@@ -5,7 +5,7 @@ Must not read anything but the config file and the files it names for its secret
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast, get_args, get_origin
@@ -43,8 +43,12 @@ TABLES: dict[str, type[Section]] = {
 """All tables a file can have."""
 
 
-def load(path: Path, env: Mapping[str, str]) -> Config:
-    """Read a config file. Raises `ConfigError`."""
+Check = Callable[[Mapping[str, Sequence[Entry]]], Iterable[Problem]]
+"""Looks for more that is wrong, in entries by the name of their table; a table that is none has no entry."""
+
+
+def load(path: Path, env: Mapping[str, str], *, also: Check | None = None) -> Config:
+    """Read a config file. Raises `ConfigError`, with what the check `also` finds among the rest."""
     try:
         text = path.read_bytes().decode()
     except OSError as error:
@@ -53,12 +57,17 @@ def load(path: Path, env: Mapping[str, str]) -> Config:
     except ValueError:
         problem = Problem("", "", "is not UTF-8 text", "save it as UTF-8")
     else:
-        return parse(text, env=env, folder=path.absolute().parent, source=str(path))
+        return parse(text, env=env, folder=path.absolute().parent, source=str(path), also=also)
     raise ConfigError(str(path), [problem])
 
 
 def parse(
-    content: str | Mapping[str, Any], *, env: Mapping[str, str], folder: Path, source: str = "config.toml"
+    content: str | Mapping[str, Any],
+    *,
+    env: Mapping[str, str],
+    folder: Path,
+    source: str = "config.toml",
+    also: Check | None = None,
 ) -> Config:
     """Turn TOML, or what a TOML reader made of it, into a `Config`. Raises `ConfigError`, its lines led by `source`.
 
@@ -77,6 +86,7 @@ def parse(
     read = [entry for rows in entries.values() for entry in rows]
     problems += [problem for entry in read for problem in entry.problems]
     problems += problems_between(entries)
+    problems += also(entries) if also else ()
     if problems:
         position = {entry.label: number for number, entry in enumerate(read)}
         problems.sort(key=lambda problem: position.get(problem.table, -1))
