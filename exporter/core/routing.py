@@ -113,7 +113,8 @@ class Switchboard:
         if notice.event not in ENDINGS:
             return self.routing
         for epoch in reversed(self.epochs):
-            if epoch.since <= notice.occurred_at:
+            # An end is often dated to a second only: in doubt it was after the change, and the new target is told.
+            if epoch.since.replace(microsecond=0) <= notice.occurred_at:
                 return epoch.routing
         return self.epochs[0].routing
 

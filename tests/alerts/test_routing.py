@@ -1,5 +1,7 @@
 """Whom a notice goes to: routes in order, what held when it happened, silences, notices about ourselves."""
 
+from datetime import timedelta
+
 import msgspec
 import pytest
 
@@ -127,6 +129,15 @@ def test_the_reason_says_when_older_routes_decided():
 
 def test_what_happened_before_all_that_is_remembered_goes_by_the_oldest():
     assert lines(board(to("a")).address(notice(minute=-5), MATTER)) == ["x > a"]
+
+
+def test_an_end_in_the_very_second_of_a_change_is_told_by_the_new_routes():
+    """The API's instants are cut off to a second: it may have ended after the change."""
+    epochs = begin_routing((), Routing(targets=("a",)), at(0))
+    epochs = begin_routing(epochs, Routing(targets=("b",)), at(10) + timedelta(milliseconds=900))
+    switchboard = Switchboard(epochs=epochs, now=at(20))
+    assert lines(switchboard.address(notice(minute=10), MATTER)) == ["x > b"]
+    assert switchboard.routing_of(notice(minute=9)) == epochs[0].routing
 
 
 def test_what_is_news_of_this_moment_goes_by_the_routes_of_now():
