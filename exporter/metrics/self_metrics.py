@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 POLL_FAILURE_CAUSES = ("auth", "forbidden", "rate_limited", "timeout", "network", "server", "decode", "store")
 THROTTLE_CAUSES: tuple[ThrottleCause, ...] = ("budget", "retry_after")
+UNRECOGNISED_FIELDS = ("status", "trigger")
+"""Those whose values are a closed list; any other field can only be unreadable, and shows when it was."""
 SUPPRESSION_REASONS = ("baseline", "silenced", "unchanged", "no_route", "expired")
 
 _REQUEST_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -84,6 +86,7 @@ class SelfMetrics:
         build_info.labels(version, revision, platform.python_version()).set(1)
         _start_at_zero(self._poll_failures, POLL_FAILURE_CAUSES)
         _start_at_zero(self._api_throttled, THROTTLE_CAUSES)
+        _start_at_zero(self._unrecognised, UNRECOGNISED_FIELDS)
         self._is_leader.set(1)
         self.read_record(Cursor())
         self.config_loaded(started_at, poll_interval=poll_interval)

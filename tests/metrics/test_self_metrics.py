@@ -32,6 +32,7 @@ CLOSED = [
         {"auth", "forbidden", "rate_limited", "timeout", "network", "server", "decode", "store"},
     ),
     ("maia_exporter_api_throttled_seconds_total", "cause", {"budget", "retry_after"}),
+    ("maia_exporter_unrecognised_values_total", "field", {"status", "trigger"}),
     ("maia_exporter_pruned_pipelines_total", "reason", {"deleted", "idle", "filtered"}),
     (
         "maia_notifications_suppressed_total",
