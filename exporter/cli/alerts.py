@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from exporter.cli.guide.arguments import form_options
-from exporter.cli.guide.output import Form, inert, instant_for_people, note, show, show_facts, show_json
+from exporter.cli.guide.output import (
+    Form,
+    inert,
+    instant_for_people,
+    instant_for_programs,
+    note,
+    show,
+    show_facts,
+    show_json,
+)
 from exporter.cli.options import common_options, fail
 from exporter.cli.outbox_access import store_of
 from exporter.clock import SystemClock
@@ -19,7 +28,6 @@ from exporter.store import outbox, outbox_views
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
     from pathlib import Path
 
     from exporter.store.outbox_views import AttemptRow, DeliveryRow, ShownEvent
@@ -153,14 +161,14 @@ def record(row: DeliveryRow) -> dict[str, Any]:
         "target": row.target,
         "state": row.state.value,
         "attempts": row.attempts,
-        "next_at": _iso(row.next_at),
+        "next_at": instant_for_programs(row.next_at),
         "last_error": row.last_error,
         "last_class": row.last_class,
         "why": row.why,
         "suppressed_reason": row.suppressed_reason,
         "possible_repeat": row.possible_repeat,
-        "detected_at": _iso(row.detected_at),
-        "settled_at": _iso(row.settled_at),
+        "detected_at": instant_for_programs(row.detected_at),
+        "settled_at": instant_for_programs(row.settled_at),
         "digest": row.digest,
     }
 
@@ -172,8 +180,8 @@ def _event_record(event: ShownEvent) -> dict[str, Any]:
         "run_id": notice.run_id,
         "event": notice.event.value,
         "subject": notice.subject,
-        "occurred_at": _iso(notice.occurred_at),
-        "detected_at": _iso(notice.detected_at),
+        "occurred_at": instant_for_programs(notice.occurred_at),
+        "detected_at": instant_for_programs(notice.detected_at),
         "late": notice.late,
         "facts": {fact.label: fact.value for fact in notice.facts},
         "detail": event.detail,
@@ -187,8 +195,8 @@ def _event_record(event: ShownEvent) -> dict[str, Any]:
 def _attempt_record(attempt: AttemptRow) -> dict[str, Any]:
     return {
         "attempt": attempt.number,
-        "started_at": _iso(attempt.started_at),
-        "ended_at": _iso(attempt.ended_at),
+        "started_at": instant_for_programs(attempt.started_at),
+        "ended_at": instant_for_programs(attempt.ended_at),
         "class": attempt.outcome,
         "detail": attempt.detail,
         "digest": attempt.digest,
@@ -234,7 +242,3 @@ def _reason(row: DeliveryRow) -> str:
     if row.state is DeliveryState.SUPPRESSED:
         return row.why
     return row.last_error if row.state is not DeliveryState.SENT else ""
-
-
-def _iso(at: datetime | None) -> str | None:
-    return None if at is None else at.isoformat().replace("+00:00", "Z")

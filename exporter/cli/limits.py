@@ -14,7 +14,7 @@ import click
 from exporter.canceller.meaning import rules_of
 from exporter.canceller.replaying import replayed
 from exporter.cli.guide.arguments import duration, form_options
-from exporter.cli.guide.output import Form, inert, instant_for_people, note, show_json, show_table
+from exporter.cli.guide.output import Form, inert, instant_for_people, instant_for_programs, note, show_json, show_table
 from exporter.cli.options import common_options, fail, read_config
 from exporter.clock import SystemClock
 from exporter.core.durations import format_duration
@@ -146,6 +146,6 @@ def _run_as_json(run: PastRun, coverage: Coverage) -> dict[str, Any]:
         "pipelineName": run.pipeline.pipeline_name,
         "trigger": run.trigger.value,
         "status": run.status,
-        "startedAt": run.started_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "startedAt": instant_for_programs(run.started_at),
         "seconds": run.took.total_seconds(),
     }

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from exporter.cli.guide.arguments import form_options
-from exporter.cli.guide.output import Form, instant_for_people, note, show
+from exporter.cli.guide.output import Form, instant_for_people, instant_for_programs, note, show
 from exporter.cli.options import common_options, fail
 from exporter.cli.outbox_access import store_of
 from exporter.clock import SystemClock
@@ -139,8 +139,8 @@ def _record(each: Silence) -> dict[str, Any]:
         "project": each.project,
         "environment": each.environment,
         "pipeline": each.pipeline,
-        "starts_at": each.starts_at.isoformat(),
-        "ends_at": each.ends_at.isoformat(),
+        "starts_at": instant_for_programs(each.starts_at),
+        "ends_at": instant_for_programs(each.ends_at),
         "author": each.author,
         "comment": each.comment,
     }

@@ -91,6 +91,11 @@ def instant_for_people(at: datetime | None) -> str:
     return "" if at is None else f"{at:%Y-%m-%d %H:%M:%SZ}"
 
 
+def instant_for_programs(at: datetime | None) -> str | None:
+    """As the API writes them: `2026-01-31T12:00:00.5Z`; None for None."""
+    return None if at is None else at.isoformat().replace("+00:00", "Z")
+
+
 def is_terminal(stream: TextIO | None) -> bool:
     """Whether somebody looks at it."""
     return stream is not None and stream.isatty()
