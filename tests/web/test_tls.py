@@ -255,10 +255,10 @@ STALLS = [
 
 
 @pytest.mark.parametrize(("sent", "reason"), STALLS)
-def test_a_scrape_is_answered_beside_100_stalled_connections(sent, reason, tmp_path):
+def test_a_scrape_is_answered_beside_200_stalled_connections(sent, reason, tmp_path):
     with Service(web_config=written(tmp_path, TLS)) as service, contextlib.ExitStack() as stack:
         context = trusting()
-        for _ in range(100):
+        for _ in range(200):
             stack.enter_context(secured(service, context)).sendall(*sent)
         assert scrape(service, context).status_code == 200, reason
 

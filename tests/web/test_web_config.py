@@ -2,6 +2,8 @@
 
 import pytest
 from click.testing import CliRunner
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from exporter.cli.main import commands
 from exporter.web.entrance.in_force import WebConfigInForce
@@ -191,6 +193,46 @@ def test_no_message_shows_a_hash_or_a_key(tmp_path):
         "tls_server_config:\n  cert_file: server.crt\n  key: |\n    -----BEGIN PRIVATE KEY-----\n    geheim"
     )
     assert "geheim" not in "\n".join(problems_of(path))
+
+
+def test_a_hash_or_a_key_in_the_wrong_place_is_not_shown_either(tmp_path):
+    path = written(tmp_path, f"tls_server_config: {{min_version: {hashed()}, cert_file: {hashed()}}}\n")
+    assert [hashed()[4:] in line for line in problems_of(path)] == [False] * 3
+    path.write_text(f"basic_auth_users: {{{hashed()}: alice}}\nrate_limit: {{burst: '-----BEGIN KEY geheim'}}")
+    assert [hashed()[4:] in line or "geheim" in line for line in problems_of(path)] == [False] * 2
+
+
+SECTIONS = {
+    "tls_server_config": ("cert_file", "key", "key_file", "client_ca_file", "client_auth_type", "client_allowed_sans",
+                          "min_version", "cipher_suites", "curve_preferences", "prefer_server_cipher_suites"),
+    "http_server_config": ("http2", "headers"),
+    "basic_auth_users": ("alice", '""', "null"),
+    "rate_limit": ("interval", "burst"),
+}  # fmt: skip
+VALUES = ("", "[]", "{}", "[1]", "{a: b}", "1", "x", "&a [*a]", "*a", "!x y", "!!binary aGk=", "server.crt",
+          "server.key", "/", ".", "/dev/zero", '"\\0"', '"\\ud800"', '"\\u2028"', "TLS13", "RequireAndVerifyClientCert",
+          "ca.crt", "1s", "<<", "'", "%", "HASH")  # fmt: skip
+anything = st.fixed_dictionaries(
+    {},
+    optional={
+        section: st.one_of(
+            st.sampled_from(VALUES), st.dictionaries(st.sampled_from((*keys, "other")), st.sampled_from(VALUES))
+        )
+        for section, keys in SECTIONS.items()
+    },
+)
+
+
+@given(anything)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_stands_in_the_file_is_good_or_a_line_that_can_be_shown(tmp_path, content):
+    lines = []
+    for section, value in content.items():
+        below = value if isinstance(value, str) else f"{{{', '.join(f'{k}: {v}' for k, v in value.items())}}}"
+        lines.append(f"{section}: {below}")
+    for problem in read(written(tmp_path, "\n".join(lines).replace("HASH", hashed()))).problems:
+        assert str(problem).isprintable()
+        assert hashed()[4:] not in str(problem)
 
 
 def test_a_file_that_is_not_there_or_is_no_text(tmp_path):

@@ -5,11 +5,12 @@ Must not quote a value, which may be a secret, nor guess types: `on` is a flag w
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import yaml
 
-from exporter.config.errors import BadValueError, Problem, quoted, shown_key, suggestion
+from exporter.config.errors import MASK, BadValueError, Problem, quoted, shown_key, suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +20,9 @@ _FLAGS = {
     **dict.fromkeys(("n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"), False),
 }
 """YAML 1.1's, which the exporter-toolkit reads."""
+
+_SECRET = re.compile(r"\$2[a-z]?\$[^\s\"]*|(?<=\")-----BEGIN[^\"]*")
+"""A password's hash, or a key, wherever it was put by mistake."""
 
 _STANDARD = "tag:yaml.org,2002:"
 _NULL = f"{_STANDARD}null"
@@ -52,7 +56,7 @@ class Branch:
             self.problem("", "expected keys and values")
             return
         for key_node, value in node.value:
-            key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
+            key = _text_of(key_node)
             if key is None:
                 self.problem("", "has a key that is no word")
             elif key in self._nodes:
@@ -68,7 +72,7 @@ class Branch:
     def problem(self, key: str, what: str, hint: str = "") -> None:
         """Say what is wrong at a key, or with the whole branch."""
         path = ".".join(part for part in (self._path, shown_key(key) if key else "") if part)
-        self._problems.append(Problem("", path, what, hint))
+        self._problems.append(Problem("", *(_SECRET.sub(MASK, text) for text in (path, what, hint))))
 
     def given(self, key: str) -> bool:
         """Whether a key has a value, right or wrong."""
@@ -85,10 +89,10 @@ class Branch:
         node = self._nodes.get(key)
         if _is_null(node):
             return ""
-        if not isinstance(node, yaml.ScalarNode) or not node.tag.startswith(_STANDARD):
+        text = _text_of(node)
+        if text is None:
             self.problem(key, "expected a single value")
-            return ""
-        return str(node.value)
+        return text or ""
 
     def flag(self, key: str, *, default: bool) -> bool:
         """True or false."""
@@ -102,10 +106,19 @@ class Branch:
         node = self._nodes.get(key)
         if _is_null(node):
             return None
-        if not isinstance(node, yaml.SequenceNode) or not all(isinstance(item, yaml.ScalarNode) for item in node.value):
+        texts = [_text_of(item) for item in node.value] if isinstance(node, yaml.SequenceNode) else [None]
+        if None in texts:
             self.problem(key, "expected a list of single values")
             return None
-        return tuple(str(item.value) for item in node.value)
+        return tuple(text for text in texts if text is not None)
+
+
+def _text_of(node: yaml.Node | None) -> str | None:
+    """A scalar as it is written; None for all else, and for what could be no name of a file nor be shown."""
+    if not isinstance(node, yaml.ScalarNode) or not node.tag.startswith(_STANDARD):
+        return None
+    text = str(node.value)
+    return None if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text) else text
 
 
 def _is_null(node: yaml.Node | None) -> bool:
