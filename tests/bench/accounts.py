@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import random
+import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -15,11 +16,13 @@ from typing import Any
 from exporter.core.globs import Scope
 from exporter.core.model import FINISHED_STATUSES, PipelineKey, Project, Run, Status, Trigger
 from exporter.core.state import (
+    RECENT_KEPT,
     TRIGGERS,
     Change,
     Cursor,
     FinishedRun,
     PipelineState,
+    RecentRun,
     RunCounts,
     RunRecord,
     ScopeEpoch,
@@ -55,29 +58,44 @@ def state_of(number: int, *, seed: int) -> State:
 
 
 def pipeline(index: int, chance: random.Random) -> PipelineState:
-    """A pipeline with a past."""
+    """One of ten projects' pipelines."""
     environment = ("prod", "test", "dev")[index % 3]
-    start = NOON - timedelta(seconds=chance.uniform(60, 100_000))
-    seconds = chance.uniform(1, 5_000)
+    key = PipelineKey(project_id(index % 10), environment, f"domain-{index % 17}/load-table-{index}.orch.yaml")
+    return with_a_past(key, chance, before=NOON)
+
+
+def with_a_past(key: PipelineKey, chance: random.Random, *, before: datetime) -> PipelineState:
+    """A pipeline that has run often, some runs of which have failed."""
+    recent = sorted(a_recent_run(chance, before=before) for _ in range(RECENT_KEPT))
+    last = recent[-1]
     return PipelineState(
-        key=PipelineKey(project_id(index % 10), environment, f"domain-{index % 17}/load-table-{index}.orch.yaml"),
-        first_seen_at=NOON,
-        watched_since=NOON,
+        key=key,
+        first_seen_at=before - timedelta(days=30),
+        watched_since=before - timedelta(days=30),
+        listed_at=before - timedelta(days=30),
         pipeline_type="ORCHESTRATION",
         last_run=FinishedRun(
-            order=(start.timestamp() + seconds, "run"),
-            status=chance.choice(FINISHED_STATUSES),
-            started_at=start,
-            finished_at=start + timedelta(seconds=seconds),
-            duration_seconds=seconds,
+            order=last[:2],
+            status=last.status,
+            started_at=datetime.fromtimestamp(last.finished - (last.seconds or 0), UTC),
+            finished_at=datetime.fromtimestamp(last.finished, UTC),
+            duration_seconds=last.seconds,
         ),
-        last_success=(start.timestamp(), "run"),
+        recent=tuple(recent),
+        last_success=recent[0][:2],
         counts=RunCounts(
             started=tuple(chance.randrange(500) for _ in TRIGGERS),
             finished=tuple(chance.randrange(500) for _ in FINISHED_STATUSES),
             seconds=tuple(round(chance.uniform(0, 1e6), 3) for _ in FINISHED_STATUSES),
         ),
     )
+
+
+def a_recent_run(chance: random.Random, *, before: datetime) -> RecentRun:
+    status = chance.choice((Status.SUCCESS,) * 9 + (Status.FAILED,))
+    run_id = str(uuid.UUID(int=chance.getrandbits(128), version=4))
+    ended = before.timestamp() - round(chance.uniform(3_600, 600_000), 3)
+    return RecentRun(ended, run_id, status, round(chance.uniform(1, 5_000), 3))
 
 
 def busier(state: State, share: float, *, seed: int) -> State:
@@ -197,7 +215,8 @@ def fill(database: Database, runs: int, account: Account) -> None:
         for run in (*account.running, *account.recent, *account.forbidden)
     ]
     records = [RunRecord(run=run, first_seen_at=now, finished_seen_at=now if run.finished else None) for run in known]
-    states = [PipelineState(key=key, first_seen_at=began, watched_since=began, listed_at=began) for key in account.keys]
+    chance = random.Random(1)
+    states = [with_a_past(key, chance, before=now) for key in account.keys]
     cursor = Cursor(
         scopes=(ScopeEpoch(since=began, scope=Scope()),),
         newest_start_at=now - timedelta(minutes=20),

@@ -188,15 +188,20 @@ class Scraper:
         self._connection.close()
 
     def _receive(self) -> memoryview:
-        buffer, view = self._buffer, memoryview(self._buffer)
-        got, end = self._connection.recv_into(buffer), -1
+        buffer, end, got = self._buffer, -1, 0
         while (end := buffer.find(b"\r\n\r\n", 0, got)) < 0:
-            got += self._connection.recv_into(view[got:])
+            got = self._more(got)
         length = re.search(rb"(?i)content-length: (\d+)", buffer[:end])
         whole = end + 4 + int(length[1]) if length else end + 4
         while got < whole:
-            got += self._connection.recv_into(view[got:])
-        return view[end + 4 : whole]
+            got = self._more(got)
+        return memoryview(buffer)[end + 4 : whole]
+
+    def _more(self, got: int) -> int:
+        received = self._connection.recv_into(memoryview(self._buffer)[got:])
+        if not received:
+            raise ConnectionResetError("the server has closed the connection")
+        return got + received
 
 
 def memory_of(pid: int | str = "self") -> tuple[float, float]:
