@@ -30,7 +30,7 @@ def drawn(readings: Sequence[tuple[float, ...]], *, title: str) -> str:
     bottom = TOP + len(PANELS) * (HEIGHT + GAP) - 8
     marks = (hours * quarter / 4 for quarter in range(5))
     parts += [
-        f'<text x="{across(mark, hours):.0f}" y="{bottom}" text-anchor="middle">{mark:g} h</text>' for mark in marks
+        f'<text x="{across(mark, hours):.0f}" y="{bottom}" text-anchor="middle">{mark:.0f} h</text>' for mark in marks
     ]
     return "\n".join([*parts, "</svg>\n"])
 

@@ -34,7 +34,7 @@ GOAL = 0.05
 
 def main() -> int:
     options = parsed()
-    lines = [*machine(), load()]
+    before = [*machine(), load()]
     seconds = options.hours * 3600 / options.speed
     readings = []
     with (
@@ -47,15 +47,20 @@ def main() -> int:
         for reading in watched(ours, folder, seconds=seconds, every=seconds / options.readings, speed=options.speed):
             readings.append(reading)
             print(" ".join(f"{name}={value:g}" for name, value in zip(COLUMNS, reading, strict=True)), flush=True)
-        said = ours.text
-        lines.append(lost(simulated, folder, began))
+        after = [load(), lost(simulated, folder, began), *complaints(ours.text)]
+        written(options, readings, [*before, *after, *summary(readings, titled(options, seconds))])
+    return 0 if growth(readings) < GOAL else 1
+
+
+def written(options: argparse.Namespace, readings: list[tuple[float, ...]], lines: list[str]) -> None:
+    """Keep the readings, their picture, and what is to be said about them."""
     with Path(f"{options.out}.csv").open("w", newline="") as file:
         csv.writer(file).writerows([COLUMNS, *readings])
-    Path(f"{options.out}.svg").write_text(drawn(readings, title=titled(options, seconds)))
-    lines += [load(), *summary(readings, options, seconds), *complaints(said)]
+    Path(f"{options.out}.svg").write_text(
+        drawn(readings, title=titled(options, readings[-1][0] * 3600 / options.speed))
+    )
     Path(f"{options.out}.txt").write_text("\n".join(lines) + "\n")
-    print("\n".join(lines))
-    return 0 if growth(readings) < GOAL else 1
+    print("\n".join(lines), flush=True)
 
 
 def parsed() -> argparse.Namespace:
@@ -118,11 +123,11 @@ def titled(options: argparse.Namespace, seconds: float) -> str:
     )
 
 
-def summary(readings: list[tuple[float, ...]], options: argparse.Namespace, seconds: float) -> list[str]:
+def summary(readings: list[tuple[float, ...]], title: str) -> list[str]:
     """Start, middle and end, each the median of a tenth of the readings."""
     tenth, middle = max(1, len(readings) // 10), len(readings) // 2
     parts = (readings[:tenth], readings[middle - tenth // 2 :][:tenth], readings[-tenth:])
-    lines = [titled(options, seconds), "| | start | middle | end |", "| --- | --- | --- | --- |"]
+    lines = [title, "| | start | middle | end |", "| --- | --- | --- | --- |"]
     for column, name in ((1, "memory, MB"), (2, "open files"), (3, "threads"), (4, "record, MB"), (5, "a poll, ms")):
         cells = (f"{statistics.median(reading[column] for reading in part):,.0f}" for part in parts)
         lines.append(f"| {name} | {' | '.join(cells)} |")
