@@ -31,18 +31,19 @@ from style import (
 if TYPE_CHECKING:
     from grafana_foundation_sdk.models.dashboard import Dashboard
 
-BROKEN = f"({latest('maia_pipeline_last_run_status', SELECTED, status='FAILED|FORBIDDEN')} == 1)"
+LAST_BAD = latest("maia_pipeline_last_run_status", SELECTED, status="FAILED|FORBIDDEN")
+BROKEN = f"({LAST_BAD} == 1)"
 WITHIN = latest("maia_pipeline_success_within_seconds", SELECTED)
 SINCE_SUCCESS = f"(time() - {latest('maia_pipeline_last_success_timestamp_seconds', SELECTED)})"
-RUNNING_FOR = (
-    f"(time() - min without (instance, pod) (maia_pipeline_oldest_active_run_start_timestamp_seconds{{{SELECTED}}}))"
-)
+STARTED = f"min without (instance, pod) (maia_pipeline_oldest_active_run_start_timestamp_seconds{{{SELECTED}}})"
+RUNS = f"(sum without (status) ({latest('maia_pipeline_active_runs', SELECTED)}) > 0)"
+RUNNING_FOR = f"(time() - {STARTED} and {RUNS})"
 LIMIT = latest("maia_pipeline_run_time_limit_seconds", SELECTED)
 OVER_LIMIT = latest("maia_pipeline_active_runs_over_limit", SELECTED)
-CANCELLING_FOR = (
-    f"(time() - min without (instance, pod) (maia_pipeline_oldest_cancelling_since_timestamp_seconds{{{SELECTED}}}))"
+CANCELLING_SINCE = (
+    f"min without (instance, pod) (maia_pipeline_oldest_cancelling_since_timestamp_seconds{{{SELECTED}}})"
 )
-
+CANCELLING = f"({latest('maia_pipeline_active_runs', SELECTED, status='CANCELLING')} > 0)"
 LAST_END = latest("maia_pipeline_last_run_end_timestamp_seconds", SELECTED)
 LAST_GOOD = latest("maia_exporter_last_successful_poll_timestamp_seconds", ACCOUNT)
 
@@ -79,7 +80,7 @@ def _now():
         stat_panel(
             "Broken pipelines",
             "Pipelines whose last run was FAILED or FORBIDDEN. The table below names them.",
-            Ask(total(latest("maia_pipeline_last_run_status", SELECTED, status="FAILED|FORBIDDEN")), legend),
+            Ask(total(f"max without (status) ({LAST_BAD})"), legend),
             unit="short",
             thresholds=bad_above(1),
         ),
@@ -92,7 +93,7 @@ def _now():
         ),
         stat_panel(
             "Overdue pipelines",
-            "Pipelines without a SUCCESS for longer than their [[expectations]] success_within.",
+            "Pipelines whose last SUCCESS is longer ago than their [[expectations]] success_within allows.",
             Ask(total(f"{SINCE_SUCCESS} > bool {WITHIN}"), legend),
             unit="short",
             thresholds=bad_above(1),
@@ -177,7 +178,7 @@ def _running():
         Ask(RUNNING_FOR),
         Ask(f"{RUNNING_FOR} / {LIMIT}"),
         Ask(f"{LIMIT} and {RUNNING_FOR}"),
-        Ask(f"sum without (status) ({latest('maia_pipeline_active_runs', SELECTED)}) > 0"),
+        Ask(RUNS),
         Ask(f"{OVER_LIMIT} and {RUNNING_FOR}"),
         columns=[
             *NAMES,
@@ -200,7 +201,10 @@ def _cancelling():
     return graph(
         "Cancelled and still there",
         "For how long a pipeline's oldest run has been CANCELLING. After a quarter of an hour: cancel it by force.",
-        Ask(CANCELLING_FOR, "{{account}} {{project_name}} / {{environment_name}} / {{pipeline_name}}"),
+        Ask(
+            f"time() - {CANCELLING_SINCE} and ignoring (status) {CANCELLING}",
+            "{{account}} {{project_name}} / {{environment_name}} / {{pipeline_name}}",
+        ),
         unit="s",
         thresholds=bad_above(300, 900),
         line_at_thresholds=True,
@@ -214,7 +218,7 @@ def _cancelling():
 def _overdue():
     return rows(
         "What should have succeeded, the latest first",
-        "Pipelines with an expectation: time since the last SUCCESS against it. Above 100 % is overdue.",
+        "Pipelines with an expectation: time since the last SUCCESS (if any) against it. Above 100 % is overdue.",
         Ask(f"{SINCE_SUCCESS} / {WITHIN}"),
         Ask(f"{SINCE_SUCCESS} and {WITHIN}"),
         Ask(WITHIN),
@@ -230,7 +234,7 @@ def _overdue():
         data_links=to_pipeline(CELL),
         no_value="nothing is expected",
         sort="Of its time",
-        w=12,
+        w=15,
     )
 
 
@@ -250,4 +254,5 @@ def _failures():
         interval="5m",
         decimals=0,
         links=to_dashboard("Fleet", "maia-fleet"),
+        w=9,
     )

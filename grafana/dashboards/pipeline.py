@@ -61,9 +61,9 @@ def pipeline() -> Dashboard:
 
 
 def _status() -> str:
-    """The last run's status as a number: the sum of what is 1, each weighed with its code."""
-    each = [f"{latest('maia_pipeline_last_run_status', ONE, status=status)} * {code}" for status, code in CODES.items()]
-    return " + ignoring (status) ".join(each)
+    """The last run's status as a number. While two replicas show two, it is one of them, never their sum."""
+    each = (f"{latest('maia_pipeline_last_run_status', ONE, status=status)} * {code}" for status, code in CODES.items())
+    return f"max without (status) ({' or '.join(each)})"
 
 
 MEANINGS = meanings(
@@ -213,10 +213,11 @@ def _means():
 
 def _running():
     start = f"min without (instance, pod) (maia_pipeline_oldest_active_run_start_timestamp_seconds{{{ONE}}})"
+    runs = f"sum without (status) ({latest('maia_pipeline_active_runs', ONE)}) > 0"
     return graph(
         "How long the oldest run goes",
         "From the start of the oldest unfinished run; a line without end is a run that hangs.",
-        Ask(f"time() - {start}", "{{account}} oldest run"),
+        Ask(f"time() - {start} and {runs}", "{{account}} oldest run"),
         Ask(latest("maia_pipeline_run_time_limit_seconds", ONE), "{{account}} limit"),
         unit="s",
         colours={"limit": RED},
@@ -264,6 +265,8 @@ def _cancels():
         interval="5m",
         decimals=0,
         no_value="no limit",
+        w=24,
+        h=6,
     )
 
 
@@ -285,5 +288,6 @@ def _about():
         unit="short",
         thresholds=NEUTRAL,
         links=PAGE,
-        w=12,
+        w=24,
+        h=4,
     )

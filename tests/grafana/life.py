@@ -41,6 +41,7 @@ TABLES: dict[str, Any] = {
         {"name": "revaluing", "environments": ["prod"], "pipelines": ["revalue-*"], "warn_after": "20m",
          "cancel_after": "30m", "mode": "cancel"},
         {"name": "syncing", "pipelines": ["salesforce-*"], "warn_after": "5m", "mode": "warn"},
+        {"name": "importing", "pipelines": ["invoices-*"], "warn_after": "6m", "mode": "warn"},
         {"name": "of old", "environments": ["prod"], "pipelines": ["renamed-*"], "cancel_after": "1h"},
     ],
 }  # fmt: skip
@@ -138,21 +139,24 @@ class Truth(NamedTuple):
     finished: Counter[tuple[str, str]]  # by project and status, in the two hours
     broken: int
     running: int
+    statuses: dict[tuple[str, str, str], set[str]]  # by project, environment and pipeline: of all finished runs
 
 
 def truth_of(life: Life) -> Truth:
     finished: Counter[tuple[str, str]] = Counter()
     last: dict[tuple[str, str, str], tuple[str, str, str]] = {}
+    statuses: dict[tuple[str, str, str], set[str]] = {}
     running = 0
     for run in life.truth():
         key = (run["projectName"], run["environmentName"], run["pipelineName"])
         if not run["endedAt"]:
             running += 1
             continue
+        statuses.setdefault(key, set()).add(run["status"])
         if datetime.fromisoformat(run["endedAt"]) > T0:
             finished[run["projectName"], run["status"]] += 1
         last[key] = max(last.get(key, ("", "", "")), (run["endedAt"], run["pipelineExecutionId"], run["status"]))
-    return Truth(finished, sum(status in BAD for _, _, status in last.values()), running)
+    return Truth(finished, sum(status in BAD for _, _, status in last.values()), running, statuses)
 
 
 def standby() -> str:

@@ -11,8 +11,9 @@ from .queries import rules
 
 pytestmark = [pytest.mark.e2e, pytest.mark.prometheus]
 
+P = ("account", "project_name", "environment_name", "pipeline_name")
+
 NEVER = {
-    ("exporter: Oddities", 1): "the simulator says nothing that this version does not know",
     ("exporter: Last of these", 0): "no run was missed",
 }
 PIPELINES = ("finance/invoices-import.orch.yaml", "finance/revalue-portfolio.orch.yaml")
@@ -97,6 +98,11 @@ def test_what_runs_now_is_what_the_simulator_says_for_each_account(prometheus):
     rows = prometheus.api.at(filled(panel("on-call", "Running").queries[0]), END)
     assert by(rows, "account") == {(name,): truth.running for name, truth in prometheus.truth.items()}
 
+    table = panel("on-call", "What runs, the longest first").queries
+    longest, number = (prometheus.api.at(filled(table[index]), END) for index in (0, 3))
+    assert by(longest, *P).keys() == by(number, *P).keys()
+    assert sum(value for _, value in number) == sum(truth.running for truth in prometheus.truth.values())
+
 
 def test_runs_are_counted_once_though_the_leader_changed_and_the_exporter_was_away(prometheus):
     for title, wanted in (("Runs that ended", lambda _: True), ("Failures", lambda status: status in BAD)):
@@ -116,6 +122,16 @@ def test_the_bars_of_a_graph_add_up_to_what_was_counted(prometheus):
         for (project, status), number in truth.finished.items():
             expected[name, project] += number if status in BAD else 0
     assert bars == expected
+
+
+def test_a_status_over_time_is_never_one_that_no_run_had_though_two_replicas_show_two(prometheus):
+    timeline = panel("pipeline", "Last run over time")
+    (words,) = timeline.json["fieldConfig"]["defaults"]["mappings"]
+    for name in PIPELINES:
+        chosen = {"project": "Finance", "environment": "prod", "pipeline": name}
+        for labels, values in prometheus.api.between(filled(timeline.queries[0], **chosen), T0, END, step=STEP):
+            shown = {words["options"][f"{code:.0f}"]["text"] for code in values.values()}
+            assert shown <= prometheus.truth[labels["account"]].statuses["Finance", "prod", name]
 
 
 def test_one_account_is_chosen_alone(prometheus):
