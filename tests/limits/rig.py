@@ -99,7 +99,9 @@ class Rig:
     Points: decided (the intent is committed), looked (the run was read), claimed, sent (the PATCH was answered).
     """
 
-    def __init__(self, folder: Path, *rules: LimitRule, script: str = ACCOUNT, max_per_hour: int = 5) -> None:
+    def __init__(
+        self, folder: Path, *rules: LimitRule, script: str = ACCOUNT, max_per_hour: int = 5, url: str = ""
+    ) -> None:
         self.rules = rules or (limit(),)
         self.interval = timedelta(seconds=30)
         self.max_per_hour = max_per_hour
@@ -110,7 +112,7 @@ class Rig:
         self.ours: set[str] = set()
         self.at: dict[str, Any] = {}
         self.on_duty = True
-        self.url = f"sqlite:///{folder / 'record.db'}"
+        self.url = url or f"sqlite:///{folder / 'record.db'}"
         self._stack = ExitStack()
         parsed = parse_script(script, source="test.toml")
         self.simulator = self._stack.enter_context(serve(parsed, speed=1, clock=lambda: self.clock.at))

@@ -379,8 +379,8 @@ def test_a_wildcard_that_matches_500_runs_costs_max_per_hour_of_them_then_there_
     assert rig.counts("over") == 500
 
 
-def test_an_open_breaker_survives_a_restart_until_a_person_closes_it(rigs: Rigs):
-    rig = rigs(max_per_hour=2)
+def test_an_open_breaker_survives_a_restart_until_a_person_closes_it(rigs_on_both: Rigs):
+    rig = rigs_on_both(max_per_hour=2)
     many(rig, 5)
     rig.poll(3)
     rig.restart()
@@ -506,8 +506,8 @@ KILLS = [
 
 
 @pytest.mark.parametrize(("point", "manner", "requests", "why"), KILLS, ids=[f"{row[0]}-{row[1]}" for row in KILLS])
-def test_a_killed_process_goes_on_from_what_is_written(rigs: Rigs, point, manner, requests, why):
-    rig = rigs()
+def test_a_killed_process_goes_on_from_what_is_written(rigs_on_both: Rigs, point, manner, requests, why):
+    rig = rigs_on_both()
     run = rig.run(cancel=manner)
     rig.poll()
 
@@ -530,8 +530,8 @@ def test_a_killed_process_goes_on_from_what_is_written(rigs: Rigs, point, manner
         assert rig.counts("outcomes") == (1, 0, 0, 0)
 
 
-def test_a_process_killed_again_and_again_sends_a_request_twice_at_most(rigs: Rigs):
-    rig = rigs()
+def test_a_process_killed_again_and_again_sends_a_request_twice_at_most(rigs_on_both: Rigs):
+    rig = rigs_on_both()
     run = rig.run(cancel="ignores")
     rig.poll()
 
@@ -553,8 +553,8 @@ def test_a_process_killed_again_and_again_sends_a_request_twice_at_most(rigs: Ri
 
 
 @pytest.mark.parametrize("point", ["claimed", "sent"])
-def test_a_process_killed_while_it_forces_forces_once(rigs: Rigs, point):
-    rig = rigs(limit(force_after=minutes(1)))
+def test_a_process_killed_while_it_forces_forces_once(rigs_on_both: Rigs, point):
+    rig = rigs_on_both(limit(force_after=minutes(1)))
     run = rig.run(cancel="immortal")
     rig.poll(3)
 

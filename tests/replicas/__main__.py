@@ -1,4 +1,4 @@
-"""The long version, by hand: `cd tests && python -m replicas [--events 1000] [--seconds 600] [--pauses 3]`.
+"""The long version, by hand: `cd tests && python -m replicas [--events 1000] [--seconds 600] ...`; see --help.
 
 Exit 1 when something was lost, repeated without need or mark, or cancelled twice.
 """
@@ -23,6 +23,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m replicas", description=__doc__)
     parser.add_argument("--events", type=int, default=1000, help="failing runs without any fault; 0 leaves it out")
     parser.add_argument("--seconds", type=int, default=600, help="of kill -9 of a random replica every 2 s")
+    parser.add_argument("--hits", type=int, default=5, help="times that the leader is killed in the middle of a send")
     parser.add_argument("--pauses", type=int, default=3, help="times that the leader sleeps past its lease")
     parser.add_argument("--takeovers", type=int, default=5, help="times that the leader is ended, and killed")
     parser.add_argument("--seed", type=int, default=1)
@@ -35,6 +36,7 @@ def main() -> int:
         for name, scenario in (
             ("no fault", lambda: undisturbed(server, options.events)),
             ("kill -9 every 2 s", lambda: killed(server, options.seconds, random.Random(options.seed))),
+            ("killed while sending", lambda: killed_while_sending(server, options.hits)),
             ("asleep past the lease", lambda: asleep(server, options.pauses)),
             ("taken over", lambda: taken_over(server, options.takeovers)),
         ):
@@ -76,6 +78,26 @@ def killed(server: PostgreSQL, seconds: int, chance: random.Random) -> Tally | N
             kills += 1
             bench.restart(number)
         say(f"{'':<22} {kills} kills, {leaders} of them of the leader")
+        return bench.finish(timeout=600)
+
+
+def killed_while_sending(server: PostgreSQL, hits: int) -> Tally | None:
+    if not hits:
+        return None
+    with Bench(folder(), server) as bench:
+        for _ in range(hits):
+            leader = bench.leader()
+            held = threading.Event()
+            bench.hook.answer = Answer(after=held)
+            posts = len(bench.hook.posts)
+            bench.fail(3)
+            bench.hook.wait_for(posts + 1, timeout=60)
+            leader.end(signal.SIGKILL)
+            bench.hook.answer = OK
+            held.set()
+            bench.restart(bench.services.index(leader))
+            bench.leader(but=leader)
+            bench.polled()
         return bench.finish(timeout=600)
 
 

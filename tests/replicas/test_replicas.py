@@ -5,11 +5,12 @@ The short version of `python -m replicas` (see its --help), which prints numbers
 
 import os
 import signal
+import subprocess
 import threading
 
 import pytest
 from delivery.targets import OK, Answer
-from e2e.processes import until
+from e2e.processes import EXPORTER, until
 from store.server import PostgreSQL, why_no_postgresql
 
 from .harness import LIMIT, Bench, seconds_until
@@ -56,6 +57,18 @@ def test_one_leads_and_the_other_takes_over_when_it_ends(bench):
 
     bench.fail(100)
     assert bench.finish().extra == 0
+    for command in (
+        ("silence", "add", "--pipeline", "other", "--for", "1h", "--author", "me", "--comment", "why"),
+        ("silence", "list"),
+        ("alerts", "list", "--state", "sent"),
+        ("alerts", "test", "hook"),
+        ("limits", "replay", "--since", "1d"),
+        ("limits", "resume"),
+    ):
+        done = subprocess.run(
+            [EXPORTER, *command, "--config", second.config], capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, (command, done.stderr)
     os.kill(first.pid, signal.SIGTERM)
     took = seconds_until(lambda: bench.leads(second), timeout=40)
     assert first.end() == 0
