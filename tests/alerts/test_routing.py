@@ -255,3 +255,55 @@ def test_exporter_events_go_to_every_target_of_every_route_that_lists_them(route
 def test_an_exporter_event_that_nobody_lists_is_recorded():
     only = to("a", events=frozenset({EventKind.FAILED}))
     assert lines(board(only).broadcast(notice(EventKind.EXPORTER), but="b")) == ["x | a no_route", "x | c no_route"]
+
+
+def whys(decision):
+    return {each.target: each.why for each in decision.dispatches}
+
+
+def test_a_decision_says_which_route_made_it():
+    two = board(
+        to("a", events=frozenset({EventKind.SKIPPED})), to("b", pipelines=("nightly",), continues=True), to("c")
+    )
+
+    assert whys(two.address(notice(), MATTER)) == {"b": "route 2 (pipelines nightly)", "c": "route 3"}
+    assert whys(board().address(notice(), MATTER)) == dict.fromkeys(
+        TARGETS, "there is no route, so that everything goes to every target"
+    )
+
+
+def test_an_answer_says_which_route_made_it():
+    two = board(to("a", events=frozenset({EventKind.SKIPPED})), to("b", pipelines=("nightly",)), to("c"))
+
+    decision = two.answer(notice(EventKind.RECOVERED), MATTER, told=("a", "b", "c"))
+
+    assert whys(decision) == {
+        "a": "no route about this pipeline lists RECOVERED for it",
+        "b": "it was told that the pipeline is broken; route 2 (pipelines nightly)",
+        "c": "it was told that the pipeline is broken; route 3",
+    }
+    assert [each.target for each in decision.dispatches if each.suppressed] == ["a"]
+
+
+def test_a_broadcast_says_which_route_made_it_and_leaves_out_whom_it_is_about():
+    two = board(to("a", events=frozenset({EventKind.SKIPPED})), to("b", pipelines=("sales/*",)), to("b"), to("c"))
+
+    assert whys(two.broadcast(notice(EventKind.EXPORTER))) == {
+        "b": "route 2 (pipelines sales/*), whatever it matches",
+        "c": "route 4, whatever it matches",
+    }
+    assert set(whys(two.broadcast(notice(EventKind.EXPORTER), but="b"))) == {"c"}
+
+
+def test_a_broadcast_that_no_route_takes_is_recorded_for_all_but_whom_it_is_about():
+    nobody = board(to("a", events=frozenset({EventKind.SKIPPED})))
+
+    assert whys(nobody.broadcast(notice(EventKind.EXPORTER), but="a")) == dict.fromkeys(
+        ("b", "c"), "no route matches this EXPORTER"
+    )
+
+
+def test_a_target_that_is_gone_does_not_hold_up_those_after_it_in_its_route():
+    one = board(Route(targets=("gone", "a")))
+
+    assert whys(one.address(notice(), MATTER)) == {"a": "route 1"}
