@@ -33,7 +33,7 @@ class Director:
         self._turn = 0
         self._store_is_broken = False
         for move in moves:
-            self._at(move.at, lambda move=move: getattr(self, f"_{move.kind}")(**move.what), str(move))
+            self._at(move.at, lambda move=move: self._make(move), str(move))
 
     def run(self) -> None:
         """All of it."""
@@ -44,6 +44,22 @@ class Director:
             if text:
                 self._say(text)
             act()
+
+    def _make(self, move: Move) -> None:
+        what = dict(move.what)
+        if what.pop("serving", False):
+            self._until_serving()
+        getattr(self, f"_{move.kind}")(**what)
+
+    def _until_serving(self) -> None:
+        """Let time stand still until all replicas serve: nothing comes of killing what has not begun, for ever."""
+        began = time.perf_counter()
+        while not all(replica.serves for replica in self._stage.replicas) and time.perf_counter() - began < 40:
+            if self._store_is_broken or any(replica.stopped for replica in self._stage.replicas):
+                break
+            self._keep_alive()
+            self._stage.never.wait(0.1)
+        self._began += time.perf_counter() - began
 
     def _wait(self, at: float) -> None:
         while (left := self._began + at - time.perf_counter()) > 0:

@@ -106,7 +106,7 @@ def schedule(
         host = tuple(row for row in host if not row[1].startswith(("disk", "kill_write")))
     moves = [
         *_each(random.Random(f"{seed}:runs"), seconds, _gap(0.05, 0.9), _a_run),
-        *_each(random.Random(f"{seed}:host"), seconds, _gap_of_storms, lambda chance: _one(chance, host)),
+        *_each(random.Random(f"{seed}:host"), seconds, _gap_of_storms, lambda chance: _a_blow(chance, host)),
         *_each(random.Random(f"{seed}:api"), seconds, _gap(1.5, 7.0), _an_api_fault),
         *_each(random.Random(f"{seed}:targets"), seconds, _gap(2.0, 8.0), _a_target_fault),
     ]
@@ -140,6 +140,12 @@ def _a_run(chance: Chance) -> tuple[str, dict[str, Any]]:
         what["duration"] = f"{what['duration']:.1f}s"
     burst = chance.choice((1, 1, 1, 1, 1, 8)) if what.get("status") == "FAILED" else 1
     return "run", {"pipelineName": f"finance/{name.format(n=chance.randint(1, 4))}.orch.yaml", "burst": burst, **what}
+
+
+def _a_blow(chance: Chance, table: tuple[tuple[int, str, dict[str, Any]], ...]) -> tuple[str, dict[str, Any]]:
+    """One in five may hit a service that still starts; the others wait until it serves, however slow the machine is."""
+    kind, what = _one(chance, table)
+    return kind, {"serving": chance.random() > 0.2, **what}
 
 
 def _an_api_fault(chance: Chance) -> tuple[str, dict[str, Any]]:

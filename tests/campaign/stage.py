@@ -99,6 +99,11 @@ class Replica:
             return None
         return process.pid
 
+    @property
+    def serves(self) -> bool:
+        """Whether this very process has answered."""
+        return self.process is not None and self.scraper.answered == self.process.pid
+
     def kill(self) -> None:
         """Now, wherever it is."""
         self.stage.disarm()
@@ -130,7 +135,7 @@ class Replica:
         """Write its config anew and let it read that; whether it could be asked to."""
         good = self.stage.config(self.port)
         self.config.write_text(f"{good}\n[nonsense]\n" if bad else good)
-        if self.process is None or self.expected() is None or self.scraper.answered != self.process.pid:
+        if self.process is None or self.expected() is None or not self.serves:
             return False
         self.stage.count["reloads"] += 1
         os.kill(self.process.pid, signal.SIGHUP)
