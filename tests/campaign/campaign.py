@@ -38,7 +38,7 @@ def campaign(
                 say(f"NOT DONE on this machine: {missing} (needs root, or Debian's strace and faketime)")
             _begin(stage)
             moves = schedule(seed, seconds, shared_store=kind == "postgresql", without=frozenset(without))
-            Director(stage, moves, say=say).run()
+            Director(stage, moves, seconds=seconds, say=say).run()
             _calm(stage, say)
             return judge(stage, f"{store.name}{f', {replicas} replicas' if replicas > 1 else ''}")
 
