@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import httpx
 
-SLOW_SECONDS = 5.0
+SLOW_SECONDS = 10.0
 """A scrape that takes longer than this waits for something; generous, for a machine that is busy with much else."""
 
 EVERY_SECONDS = 0.4

@@ -39,7 +39,7 @@ token_url = "{tokens}/oauth/dpc/token"
 client_id = "demo"
 client_secret = "{secret}"
 requests_per_minute = 1000000
-request_timeout = "5s"
+request_timeout = "12s"
 [poll]
 interval = "1s"
 [store]
