@@ -2,7 +2,7 @@
 
 import pytest
 from click.testing import CliRunner
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from exporter.cli.main import commands
@@ -224,6 +224,8 @@ anything = st.fixed_dictionaries(
 
 
 @given(anything)
+@example({"tls_server_config": {"cert_file": '"\\0"'}})
+@example({"tls_server_config": {"key": '"\\ud800"'}})
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_stands_in_the_file_is_good_or_a_line_that_can_be_shown(tmp_path, content):
     lines = []
