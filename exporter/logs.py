@@ -96,6 +96,8 @@ class Lines(logging.StreamHandler):  # type: ignore[type-arg]  # the stream is s
             self._rows[same] = _Row(_bare(record), now)
             if len(self._rows) > _MOST_REMEMBERED:
                 self._summarise(self._rows.popitem(last=False)[1], now)
+        elif record.levelno == logging.INFO:
+            self._end_rows(record, now)
         super().emit(record)
 
     def tell_repeats(self) -> None:
@@ -127,6 +129,14 @@ class Lines(logging.StreamHandler):  # type: ignore[type-arg]  # the stream is s
             if row.repeats:
                 self._summarise(row, now)
                 self._rows[same] = _Row(row.record, now)
+
+    def _end_rows(self, news: logging.LogRecord, now: float) -> None:
+        """Good news of the same part about the same target: an error after it is a new one, and told."""
+        about = (news.name, vars(news).get("target"))
+        for same, row in list(self._rows.items()):
+            if (row.record.name, vars(row.record).get("target")) == about:
+                del self._rows[same]
+                self._summarise(row, now)
 
     def _summarise(self, row: _Row, now: float) -> None:
         if not row.repeats:

@@ -90,7 +90,7 @@ class ClientCredentials(httpx.Auth):
             raise mapping.sign_in_refusal(response, now=self._clock.now(), secrets=self.secrets)
         try:
             answer = fields.unwrapped(fields.decode(response.content))
-            bearer = fields.required(answer, "access_token", path="token")
+            bearer = fields.required(answer, "access_token", path="token", longest=fields.LONGEST_TOKEN)
             if not (bearer.isascii() and bearer.isprintable()):
                 raise fields.UnusableError("token.access_token", "not a token")  # noqa: TRY301 - one way out
         except (fields.UnreadableError, fields.UnusableError) as error:

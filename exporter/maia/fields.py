@@ -22,6 +22,17 @@ TRIGGERS = {trigger.value: trigger for trigger in Trigger}
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _VALUE_LENGTH = 80
 
+LONGEST_NAME = 1_000
+"""Characters of what is a name, an id or a word: they become labels, rows and addresses."""
+
+LONGEST_TOKEN = 16_000
+"""Characters of what opens the next page, or the API: web servers take about so many in all headers."""
+
+MOST_RECORDS = 10_000
+"""Of a page; it was asked for with a hundred."""
+
+_MOST_VALUES = 200_000  # objects and lists of an answer: each takes 50 bytes at least, and three in the text
+
 
 class UnreadableError(ValueError):
     """The answer as a whole is not what was asked for; the text says where and why."""
@@ -50,6 +61,8 @@ def decode(body: bytes) -> Any:
     The strict, fast reader first; then the standard library's, which also takes lone surrogates and broken UTF-8, so
     that one such text does not hide a whole page.
     """
+    if body.count(b"{") + body.count(b"[") > _MOST_VALUES:
+        raise UnreadableError("more objects and lists than any answer has")
     try:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, ValueError, RecursionError):
@@ -77,17 +90,34 @@ def results(answer: object) -> tuple[Mapping[str, Any], list[Any]]:
     found = answer.get("results")
     if not isinstance(found, list):
         raise UnreadableError(f"results: expected a list, got {kind(found) if 'results' in answer else 'nothing'}")
+    if len(found) > MOST_RECORDS:
+        raise UnreadableError(f"results: {len(found)} records, more than any page has")
     return answer, found
 
 
-def required(record: Mapping[str, Any], key: str, *, path: str) -> str:
-    """A text that the record is worthless without. Raises UnusableError."""
+def required(record: Mapping[str, Any], key: str, *, path: str, longest: int = LONGEST_NAME) -> str:
+    """A name or an id that the record is worthless without. Raises UnusableError."""
     value = record.get(key)
     if not isinstance(value, str):
         raise UnusableError(f"{path}.{key}", f"expected a text, got {kind(value)}" if key in record else "absent")
     if not value:
         raise UnusableError(f"{path}.{key}", "empty")
-    return clean(value)
+    return _no_longer(value, f"{path}.{key}", longest)
+
+
+def name(record: Mapping[str, Any], key: str, notes: Notes, *, path: str) -> str:
+    """A name, an id or a word that may be left out: as `text`, but not of any length. Raises UnusableError."""
+    return _no_longer(text(record, key, notes), f"{path}.{key}", LONGEST_NAME)
+
+
+def page_token(envelope: Mapping[str, Any]) -> str | None:
+    """Where a list goes on, None where it ends. Raises UnreadableError."""
+    token = envelope.get("more")
+    if not (token is None or isinstance(token, str)):
+        raise UnreadableError(f"more: expected a text, got {kind(token)}")
+    if token and len(token) > LONGEST_TOKEN:
+        raise UnreadableError(f"more: longer than {LONGEST_TOKEN} characters")
+    return token or None
 
 
 def text(record: Mapping[str, Any], key: str, notes: Notes) -> str:
@@ -99,6 +129,12 @@ def text(record: Mapping[str, Any], key: str, notes: Notes) -> str:
         return clean(value)
     notes.add(key, value)
     return ""
+
+
+def _no_longer(value: str, path: str, longest: int) -> str:
+    if len(value) > longest:
+        raise UnusableError(path, f"longer than {longest} characters")
+    return clean(value)
 
 
 def clean(value: str) -> str:

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 _SLICE = 0.2
 """Seconds between two looks at the stop while a read waits."""
 
-MAX_BODY = 32 * 1024 * 1024
-"""Bytes of an answer after decompression; a page of 100 runs is about 50 KiB."""
+MAX_BODY = 8 * 1024 * 1024
+"""Bytes of an answer after decompression; a page of 100 runs is about 50 KiB. As objects it may be ten times that."""
 
 
 class BodyError(ValueError):

@@ -91,6 +91,8 @@ def started_run_id(body: bytes) -> str:
 
 def _strict_page(page: _RunRecords) -> RunPage:
     notes = Notes()
+    if len(page.results) > fields.MOST_RECORDS or len(page.more or "") > fields.LONGEST_TOKEN:
+        raise ValueError("more than a page has")
     runs = tuple(_typed(page.results, notes))
     return RunPage(runs=runs, more=page.more or None, unrecognised=tuple(notes))
 
@@ -100,16 +102,22 @@ def _typed(records: list[_RunRecord], notes: Notes) -> Iterator[Run]:
     for record in records:
         if not (record.pipeline_execution_id and record.pipeline_name and record.status):
             raise ValueError("an empty text that must not be")
+        project_id, environment_name = record.project_id or "", record.environment_name or ""
+        user, schedule_id = record.user or "", record.schedule_id or ""
+        length = len(record.pipeline_execution_id) + len(record.pipeline_name) + len(record.status) + len(project_id)
+        length += len(environment_name) + len(user) + len(schedule_id) + len(record.pipeline_type or "")
+        if length > fields.LONGEST_NAME:
+            raise ValueError("perhaps a name that is too long")
         started_at, finished_at = record.started_at, record.finished_at
         yield Run(
             run_id=record.pipeline_execution_id,
-            pipeline=PipelineKey(record.project_id or "", record.environment_name or "", record.pipeline_name),
+            pipeline=PipelineKey(project_id, environment_name, record.pipeline_name),
             status=fields.STATUSES.get(record.status) or fields.status(record.status, notes),
             status_text=record.status,
             trigger=fields.trigger(record.trigger, notes) if record.trigger else Trigger.UNKNOWN,
             pipeline_type=record.pipeline_type or "",
-            user=record.user or "",
-            schedule_id=record.schedule_id or "",
+            user=user,
+            schedule_id=schedule_id,
             started_at=started_at and fields.in_utc(started_at),
             finished_at=finished_at and fields.in_utc(finished_at),
             message=record.message or "",
@@ -133,7 +141,11 @@ def _tolerant_page(answer: object, *, records: bool) -> RunPage:
             if records:
                 kept[run.run_id] = record
     return RunPage(
-        runs=tuple(runs), more=_more(envelope), rejected=tuple(rejected), unrecognised=tuple(notes), records=kept
+        runs=tuple(runs),
+        more=fields.page_token(envelope),
+        rejected=tuple(rejected),
+        unrecognised=tuple(notes),
+        records=kept,
     )
 
 
@@ -146,16 +158,16 @@ def _run(record: object, *, path: str, notes: Notes, project_id: str = "") -> Ru
     return Run(
         run_id=run_id,
         pipeline=PipelineKey(
-            fields.text(record, "projectId", notes) or project_id,
-            fields.text(record, "environmentName", notes),
+            fields.name(record, "projectId", notes, path=path) or project_id,
+            fields.name(record, "environmentName", notes, path=path),
             pipeline_name,
         ),
         status=fields.status(status_text, notes),
         status_text=status_text,
         trigger=fields.trigger(fields.text(record, "trigger", notes), notes),
-        pipeline_type=fields.text(record, "pipelineType", notes),
-        user=fields.text(record, "user", notes),
-        schedule_id=fields.text(record, "scheduleId", notes),
+        pipeline_type=fields.name(record, "pipelineType", notes, path=path),
+        user=fields.name(record, "user", notes, path=path),
+        schedule_id=fields.name(record, "scheduleId", notes, path=path),
         started_at=fields.instant(record, "startedAt", notes),
         finished_at=fields.instant(record, "finishedAt", notes),
         message=fields.text(record, "message", notes),
@@ -164,11 +176,4 @@ def _run(record: object, *, path: str, notes: Notes, project_id: str = "") -> Ru
 
 def _id_of(record: object) -> str:
     value = record.get("pipelineExecutionId") if isinstance(record, Mapping) else None
-    return fields.clean(value) if isinstance(value, str) else ""
-
-
-def _more(envelope: Mapping[str, Any]) -> str | None:
-    token = envelope.get("more")
-    if token is None or isinstance(token, str):
-        return token or None
-    raise UnreadableError(f"more: expected a text, got {fields.kind(token)}")
+    return fields.clean(value[: fields.LONGEST_NAME]) if isinstance(value, str) else ""

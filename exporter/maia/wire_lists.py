@@ -59,7 +59,7 @@ def list_page(body: bytes, read: Reader[T]) -> ListPage[T]:
 def project(record: Record, path: str, notes: Notes) -> Project:
     """A project; one without a name goes by its id."""
     project_id = fields.required(record, "id", path=path)
-    name = fields.text(record, "name", notes) or project_id
+    name = fields.name(record, "name", notes, path=path) or project_id
     return Project(project_id, name, fields.text(record, "description", notes))
 
 

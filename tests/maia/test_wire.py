@@ -146,6 +146,15 @@ def test_new_fields_are_ignored():
         (LEAST | {"status": ""}, "results[1].status", "empty", "r"),
         ("hello", "results[1]", "expected an object, got a text", ""),
         (None, "results[1]", "expected an object, got null", ""),
+        (LEAST | {"pipelineName": "n" * 1_001}, "results[1].pipelineName", "longer than 1000 characters", "r"),
+        (LEAST | {"environmentName": "n" * 1_001}, "results[1].environmentName", "longer than 1000 characters", "r"),
+        (LEAST | {"user": "n" * 1_001}, "results[1].user", "longer than 1000 characters", "r"),
+        (
+            LEAST | {"pipelineExecutionId": "r" * 1_001},
+            "results[1].pipelineExecutionId",
+            "longer than 1000 characters",
+            "r" * 1_000,
+        ),
     ],
 )
 def test_a_page_with_one_bad_record_keeps_the_others(record: Any, path: str, reason: str, run_id: str):
@@ -168,13 +177,24 @@ def test_a_page_with_one_bad_record_keeps_the_others(record: Any, path: str, rea
         (b'{"results": null}', "results: expected a list, got null"),
         (b'{"results": {}}', "results: expected a list, got an object"),
         (b'{"results": [], "more": 5}', "more: expected a text, got a number"),  # there is more, and no way to it
+        (b'{"results": [], "more": "' + b"x" * 16_001 + b'"}', "more: longer than 16000 characters"),
         (b"[" * 100_000, "JSON nested too deeply"),
+        (b'{"results": [' + b"{}," * 200_000 + b"{}]}", "more objects and lists than any answer has"),
+        (b'{"results": [' + b"1," * 10_000 + b"1]}", "results: 10001 records, more than any page has"),
+        (page_of(*[LEAST] * 10_001), "results: 10001 records, more than any page has"),
         (b'{"results": [' + b"9" * 5000 + b"]}", "not JSON"),  # more digits than Python takes
     ],
 )
 def test_an_answer_that_is_no_page_is_refused_as_a_whole(body: bytes, reason: str):
     with pytest.raises(UnreadableError, match=reason.replace("[", r"\[")):
         wire.run_page(body)
+
+
+def test_names_may_be_long_and_messages_of_any_length():
+    long = dict.fromkeys(("pipelineExecutionId", "pipelineName", "environmentName", "projectId"), "n" * 1000)
+
+    assert len(only(page_of(LEAST | long | {"message": "m" * 1_000_000})).message) == 1_000_000
+    assert only(page_of(LEAST | long)).pipeline.environment_name == "n" * 1_000
 
 
 @pytest.mark.parametrize("more", [None, ""])

@@ -10,6 +10,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import socket
 import string
 import struct
@@ -205,6 +206,8 @@ class Container:
         return [*enter, *who, "/usr/bin/env", "-i", *self._variables, *words]
 
     def _end(self):
+        if self._process.poll() is None and self.pid:
+            os.kill(self.pid, signal.SIGKILL)  # it has changed its user, and so would outlive its parent
         self._process.kill()
         self._process.wait(10)
 

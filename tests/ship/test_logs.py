@@ -184,6 +184,26 @@ def test_the_end_of_the_process_tells_what_is_left(ear):
     assert ear.lines[1:] == ["error   refused (repeated 2 times in the last 1 minute) repeated=2"]
 
 
+def test_an_error_after_good_news_is_a_new_one(ear):
+    log = ear.listen()
+    for news in ({"target": "a"}, {"target": "b"}):
+        log.error("not sent", extra={"target": "a"})
+        log.error("not sent", extra={"target": "a"})
+        logging.getLogger("exporter.elsewhere").info("sent", extra={"target": "a"})
+        log.info("sent", extra=news)
+    log.error("not sent", extra={"target": "a"})
+
+    assert [line.split(" target")[0] for line in ear.lines if "elsewhere" not in line] == [
+        "error   not sent",
+        "info    sent",
+        "error   not sent (repeated 1 time in the last 1 minute)",
+        "info    sent",
+        "error   not sent",
+        "info    sent",
+        "info    sent",
+    ]
+
+
 def test_errors_that_differ_in_anything_are_all_told(ear):
     log = ear.listen()
     for status in (502, 503):
