@@ -93,14 +93,15 @@ class Site:
             wanted=Wanted.of(request.query_params),
             reveal=self._sources.page.reveals(request.scope),
         )
-        printed = await self._press.answer(question, known=request.headers.get("if-none-match", ""))
+        zipped = takes_gzip(request.headers.get("accept-encoding", ""))
+        printed = await self._press.answer(question, known=request.headers.get("if-none-match", ""), zipped=zipped)
         headers = {**_HEADERS, "etag": printed.etag, "vary": "Accept-Encoding"}
         if kind is Kind.HTML:
             headers["content-security-policy"] = POLICY
         if not printed.body:
             return Response(status_code=304, headers=headers)
-        if takes_gzip(request.headers.get("accept-encoding", "")):
-            return Response(printed.zipped, media_type=kind.value, headers={**headers, "content-encoding": "gzip"})
+        if zipped:
+            headers["content-encoding"] = "gzip"
         return Response(printed.body, media_type=kind.value, headers=headers)
 
     async def _file(self, request: Request) -> Response:

@@ -254,6 +254,21 @@ def test_all_of_it_can_be_reached_by_keyboard(visit):
         expect(page.locator(".config pre")).to_be_visible()
 
 
+def test_it_works_below_a_path_of_a_proxy(visit):
+    account = lively()
+    with hurried(account.served(external_url="https://ops.example.org/maia")) as service:
+        page = visit(f"{service.url}/maia/")
+        page.get_by_role("searchbox").fill("slow")
+        page.wait_for_url("**/maia/?q=slow")
+        expect(rows(page)).to_have_count(1)
+        account.state = replace(account.state, unfinished={})
+        account.publish(service)
+        expect(page.get_by_text("Nothing is running here")).to_be_visible(timeout=15_000)
+        page.get_by_role("link", name="show all").click()
+        page.wait_for_url("**/maia/")
+        expect(rows(page)).to_have_count(5)
+
+
 def test_a_replica_that_takes_over_shows_all_without_a_reload_by_hand(visit):
     with hurried(lively().served()) as service:
         service.ours.follows()

@@ -29,7 +29,7 @@ _SHAPES = {
 }
 
 
-@lru_cache(maxsize=4_096)
+@lru_cache(maxsize=2_048)
 def strip(statuses: tuple[str, ...]) -> Markup:
     """These outcomes from left to right, the newest at the right edge, as SVG."""
     paths: dict[str, list[str]] = {}
@@ -48,13 +48,12 @@ def glyph(status: str) -> Markup:
     return Markup(f'<svg class="glyph" viewBox="0 0 {_WIDTH} 16" aria-hidden="true">{path}</svg>')  # noqa: S704
 
 
-@lru_cache(maxsize=16_384)
 def seen(text: str) -> Markup:
     """Text of others in one line, escaped, without what is not seen or turns the direction of reading."""
     return escape(visible(text))
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=4_096)
 def named(name: str) -> Markup:
     """A pipeline's name; what tells it from its neighbours stands out from folders and extension."""
     folder, slash, file = visible(name).rpartition("/")
@@ -62,7 +61,7 @@ def named(name: str) -> Markup:
     return _NAME.format(folder, slash, stem, dot, kind)
 
 
-@lru_cache(maxsize=4_096)
+@lru_cache(maxsize=1_024)
 def place(project: str, environment: str) -> Markup:
     """Where a pipeline lives."""
     return _PLACE.format(visible(project), visible(environment))
