@@ -37,6 +37,12 @@ def latest(metric: str, scope: str, **labels: str) -> str:
     return f"max without (instance, pod) ({series(metric, scope, **labels)})"
 
 
+def led(metric: str, scope: str) -> str:
+    """What the leader says now of itself: a replica that has stood by since it led still shows what it saw last."""
+    leader = f"({series('maia_exporter_is_leader', scope)} == 1)"
+    return f"max without (instance, pod) ({series(metric, scope)} and on (job, instance) {leader})"
+
+
 def counted(metric: str, scope: str, *, window: str = "$__range", **labels: str) -> str:
     """What a counter that the record keeps has counted in the window, exactly.
 

@@ -186,7 +186,7 @@ def rows(
     title: str, description: str, *asks: Ask, columns: list[Column], unit: str, thresholds: Steps, **more: Any
 ) -> table.Panel:
     """A table: one row a pipeline (or target), one column a query. The first column that has bars or a unit sorts."""
-    panel = table.Panel()
+    panel = table.Panel().show_header(True).frame_index(0)
     if len(asks) > 1:
         panel = panel.with_transformation(model.DataTransformerConfig(id_val="merge", options={}))
     order = {column.name: number for number, column in enumerate(columns)}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from deliveries import limits, targets
 from frame import Row, account, framed
-from queries import ACCOUNT, latest, series
+from queries import ACCOUNT, latest, led, series
 from style import (
     GREEN,
     NEUTRAL,
@@ -87,21 +87,21 @@ def _now():
         stat_panel(
             "Pipelines",
             "Pipelines that are tracked, shown or not.",
-            Ask(latest("maia_exporter_tracked_pipelines", ACCOUNT), LEGEND),
+            Ask(led("maia_exporter_tracked_pipelines", ACCOUNT), LEGEND),
             unit="short",
             thresholds=NEUTRAL,
         ),
         stat_panel(
             "Left out",
             "Tracked pipelines without metrics, because of [metrics] max_pipelines; alerts and limits see them.",
-            Ask(latest("maia_exporter_pipelines_over_cap", ACCOUNT), LEGEND),
+            Ask(led("maia_exporter_pipelines_over_cap", ACCOUNT), LEGEND),
             unit="short",
             thresholds=bad_above(1),
         ),
         stat_panel(
             "Clock",
             "Seconds by which the API's clock is ahead of ours. From 60 s on no limit cancels anything.",
-            Ask(latest("maia_exporter_clock_skew_seconds", ACCOUNT), LEGEND),
+            Ask(led("maia_exporter_clock_skew_seconds", ACCOUNT), LEGEND),
             unit="s",
             thresholds=((None, RED), (-60, YELLOW), (-30, GREEN), (30, YELLOW), (60, RED)),
         ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from frame import Row
-from queries import ACCOUNT, counted_each, latest, series, total
+from queries import ACCOUNT, counted_each, latest, led, series, total
 from style import (
     GREEN,
     NEUTRAL,
@@ -47,8 +47,8 @@ def _tracked():
     return graph(
         "What is tracked",
         "Pipelines that are tracked, and unfinished runs that are followed.",
-        Ask(latest("maia_exporter_tracked_pipelines", ACCOUNT), "{{account}} pipelines"),
-        Ask(latest("maia_exporter_tracked_runs", ACCOUNT), "{{account}} runs"),
+        Ask(led("maia_exporter_tracked_pipelines", ACCOUNT), "{{account}} pipelines"),
+        Ask(led("maia_exporter_tracked_runs", ACCOUNT), "{{account}} runs"),
         unit="short",
         links=to_dashboard("Fleet", "maia-fleet"),
     )

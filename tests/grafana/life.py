@@ -160,7 +160,7 @@ def truth_of(life: Life) -> Truth:
 
 
 def standby() -> str:
-    """The page of a replica that stands by."""
+    """The page of a replica that has never led."""
     ours = SelfMetrics(version="0.1.0", started_at=T0, poll_interval=timedelta(seconds=STEP))
     ours.follows()
     return Exposition(ours, monotonic=lambda: 0.0).page("", "").body.decode()
@@ -173,12 +173,15 @@ def lived(folder: Path, into: Path) -> dict[str, Truth]:
         for life in (a, b):
             stack.callback(life.end)
         standing_by = standby()
+        retired: Exposition | None = None  # of the replica that led first
         for number in range(ROUNDS + 1):
             happen(a, b, number)
             pages = [("a", f"a-{1 if number <= CHANGE else 2}:9986", a), ("b", "b-1:9986", b)]
             away = 100 <= number < 102  # the exporter of b
             if number == CHANGE + 1:  # the last scrape of the old leader meets the first of the new one
                 file.writelines(scraped(a.page(), a.clock.at, account="a", instance="a-1:9986"))
+                a.service.house.stands_by()
+                retired = a.service.house.exposition
                 a.restart()
             elif number == 102:
                 b.restart()
@@ -190,7 +193,8 @@ def lived(folder: Path, into: Path) -> dict[str, Truth]:
                     file.writelines(scraped(life.page(), life.clock.at, account=name, instance=instance))
             if number != CHANGE + 1:
                 other = f"a-{2 if number <= CHANGE else 1}:9986"
-                file.writelines(scraped(standing_by, a.clock.at, account="a", instance=other))
+                page = standing_by if retired is None else retired.page("", "").body.decode()
+                file.writelines(scraped(page, a.clock.at, account="a", instance=other))
             for life in (a, b):
                 life.clock.at = T0 + timedelta(seconds=STEP) * (number + 1)
                 life.clock.seconds += STEP

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from .boards import filled, panel, panels, variables
-from .life import BAD, END, STEP, T0
+from .life import BAD, CHANGE, END, STEP, T0
 from .queries import rules
 
 pytestmark = [pytest.mark.e2e, pytest.mark.prometheus]
@@ -122,6 +122,18 @@ def test_the_bars_of_a_graph_add_up_to_what_was_counted(prometheus):
         for (project, status), number in truth.finished.items():
             expected[name, project] += number if status in BAD else 0
     assert bars == expected
+
+
+def test_what_is_tracked_is_what_the_leader_tracks_not_what_an_earlier_one_did(prometheus):
+    tracked = prometheus.api.between(filled(panel("exporter", "What is tracked").queries[1]), T0, END, step=STEP)
+    running = prometheus.api.between(filled(panel("on-call", "Running").queries[0]), T0, END, step=STEP)
+
+    takeover = (T0 + timedelta(minutes=CHANGE + 1)).timestamp()
+    wanted = by(running, "account")
+    for (account,), values in by(tracked, "account").items():
+        # Back-filled series have no end: the first leader's are seen for five minutes more.
+        alone = {at: value for at, value in values.items() if not takeover <= at <= takeover + 300}
+        assert alone == {at: wanted[account,][at] for at in alone}
 
 
 def test_a_status_over_time_is_never_one_that_no_run_had_though_two_replicas_show_two(prometheus):
