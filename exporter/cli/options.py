@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from exporter.access import api_settings
+from exporter.cli.log_options import log_options
 from exporter.clock import SystemClock
 from exporter.config.errors import ConfigError
 from exporter.config.load import from_environment, load
 from exporter.config_file import ConfigFile
-from exporter.logs import configure, cover
+from exporter.logs import cover
 from exporter.maia.client import MaiaClient
 from exporter.maia.watcher import ClientWatcher, SilentWatcher
 
@@ -49,37 +50,14 @@ class WrongConfig(click.ClickException):
 
 def common_options(command: F) -> F:
     """`--config`, `--log-level`, `--log-format`; the logging is set up before the command runs."""
-    for option in (
-        click.option(
-            "--log-format",
-            type=click.Choice(["text", "json"]),
-            default="text",
-            show_default=True,
-            expose_value=False,
-            is_eager=True,
-            callback=_log_format,
-            help="How log lines look, on standard error.",
-        ),
-        click.option(
-            "--log-level",
-            type=click.Choice(["debug", "info", "warning", "error"]),
-            default="info",
-            show_default=True,
-            expose_value=False,
-            callback=_log_level,
-            help="The least important lines to log.",
-        ),
-        click.option(
-            "--config",
-            "config_path",
-            type=click.Path(path_type=Path),
-            default=None,
-            metavar="FILE",
-            help=f"The config file [default: {DEFAULT_CONFIG}].",
-        ),
-    ):
-        command = option(command)
-    return command
+    return click.option(
+        "--config",
+        "config_path",
+        type=click.Path(path_type=Path),
+        default=None,
+        metavar="FILE",
+        help=f"The config file [default: {DEFAULT_CONFIG}].",
+    )(log_options(command))
 
 
 def read_config(path: Path | None) -> Config:
@@ -136,13 +114,3 @@ def api_client(
 def fail(message: str) -> NoReturn:
     """End the command: it failed while running, exit 1."""
     raise click.ClickException(message)
-
-
-def _log_format(ctx: click.Context, _: click.Parameter, value: str) -> str:
-    ctx.meta["exporter.log_format"] = value
-    return value
-
-
-def _log_level(ctx: click.Context, _: click.Parameter, value: str) -> str:
-    configure(level=value, form=ctx.meta.get("exporter.log_format", "text"), monotonic=SystemClock().monotonic)
-    return value

@@ -97,7 +97,11 @@ def add(
 @form_options
 @common_options
 def list_(config_path: Path | None, *, form: Form) -> None:
-    """List the silences that hold now."""
+    """List the silences that hold now.
+
+    \b
+    Example: maia-exporter silence list --json
+    """
     with store_of(config_path) as database, database.reading() as connection:
         found = silences.active(connection, SystemClock().now())
     show(
@@ -125,7 +129,11 @@ def list_(config_path: Path | None, *, form: Form) -> None:
 @click.argument("silence_id", metavar="ID")
 @common_options
 def end(config_path: Path | None, silence_id: str) -> None:
-    """End a silence now."""
+    """End a silence now.
+
+    \b
+    Example: maia-exporter silence end 420f47ba
+    """
     with store_of(config_path) as database, database.transaction() as connection:
         ended = silences.end(connection, silence_id, now=SystemClock().now())
     if not ended:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from exporter.cli.log_options import log_options
 from exporter.simulator.reader import load_script
 from exporter.simulator.server import ServedSimulator, serve
 from exporter.simulator.table import ScriptError
@@ -30,11 +31,15 @@ _LOOK_SECONDS = 0.5
 @click.option("--script", default="demo", show_default=True, help="A script's name, or a file.")
 @click.option("--seed", default=1, show_default=True, help="Another seed, another account.")
 @click.option("--speed", default=1.0, show_default=True, help="Divides durations and gaps; 0 = nothing starts or ends.")
+@log_options
 def simulate(listen: str, script: str, seed: int, speed: float) -> None:
     """Serve a simulated Maia API: no credentials, nothing leaves the machine.
 
     Its API is under /dpc, its tokens at /oauth/dpc/token (client id demo, secret demo), its truth, faults and log under
     /control. Every instant on the wire is the machine's clock, whatever the speed.
+
+    \b
+    Example: maia-exporter simulate --listen 127.0.0.1:0 --script stuck --speed 60
     """
     host, port = _address(listen)
     with _signals_held():

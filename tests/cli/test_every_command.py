@@ -1,0 +1,27 @@
+"""What all commands have in common."""
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from exporter.cli.main import commands
+
+
+def leaves(group, *above):
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if isinstance(command, click.Group):
+            yield from leaves(command, *above, name)
+        else:
+            yield (*above, name)
+
+
+@pytest.mark.parametrize("words", list(leaves(commands)), ids=" ".join)
+def test_every_command_has_an_example_and_the_options_of_the_log(words):
+    shown = CliRunner().invoke(commands, [*words, "--help"]).output
+
+    assert "Example" in shown
+    assert f"maia-exporter {' '.join(words)}" in shown.partition("Example")[2]
+    assert "--log-level [debug|info|warning|error]" in shown
+    assert "--log-format [text|json]" in shown
