@@ -154,3 +154,4 @@ def test_a_server_that_restarts_or_takes_no_writes_is_waited_for(bench):
     assert tally.extra == 0
     until(lambda: all(each.get("/-/ready").status_code == 200 for each in bench.services))
     assert {each.pid for each in bench.services} == before, "nobody was restarted"
+    assert bench.other(bench.leader()).end() == 0, "one that stands by ends at once as well"
