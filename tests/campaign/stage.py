@@ -133,10 +133,10 @@ class Replica:
 
     def reload(self, *, bad: bool = False) -> bool:
         """Write its config anew and let it read that; whether it could be asked to."""
-        good = self.stage.config(self.port)
-        self.config.write_text(f"{good}\n[nonsense]\n" if bad else good)
         if self.process is None or self.expected() is None or not self.serves:
             return False
+        good = self.stage.config(self.port)
+        self.config.write_text(f"{good}\n[nonsense]\n" if bad else good)
         self.stage.count["reloads"] += 1
         os.kill(self.process.pid, signal.SIGHUP)
         return True
