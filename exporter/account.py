@@ -42,6 +42,8 @@ class Account:
         self.limits_shown: Callable[[State], Mapping[PipelineKey, PipelineLimits]] = lambda _: {}
         self.expected: Callable[[State], Mapping[PipelineKey, float]] = lambda _: {}
         self._inside: tuple[object, object] = (None, None)  # the pipelines and names last found to be in scope
+        self._covered: dict[PipelineKey, bool] = {}  # what was asked before, under these names
+        self._covered_by: Mapping[str, str] | None = None
 
     def load(self) -> None:
         """Take up the record and show what of it is in scope. Raises StoreError."""
@@ -103,8 +105,14 @@ class Account:
         self.commit(state, Change(project_names=new))
 
     def covers(self, key: PipelineKey) -> bool:
-        """Whether a pipeline is in the config's scope."""
-        return covers(self.scope, key, self.state.project_names)
+        """Whether a pipeline is in the config's scope. Every row of every poll asks this."""
+        names = self.state.project_names
+        if names is not self._covered_by:
+            self._covered_by, self._covered = names, {}
+        known = self._covered.get(key)
+        if known is None:
+            known = self._covered[key] = covers(self.scope, key, names)
+        return known
 
     def covers_name(self, project_id: str, environment_name: str, pipeline_name: str) -> bool:
         """Whether a published pipeline is in the config's scope."""

@@ -54,6 +54,10 @@ class Expectations:
         self._shortest = min((expectation.success_within for expectation in expectations), default=None)
         self._found: dict[tuple[PipelineKey, str], timedelta | None] = {}
 
+    def __bool__(self) -> bool:
+        """Whether anything is expected of anybody."""
+        return self._shortest is not None
+
     def success_within(self, key: PipelineKey, *, project: str) -> timedelta | None:
         """How often a pipeline must succeed; None where nothing is expected. `project` is the project's name."""
         if not self._expectations:

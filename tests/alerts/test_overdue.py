@@ -29,6 +29,11 @@ def test_a_pipeline_is_overdue_once_a_gap():
     assert story.poll(1_063) == [f"{FINANCE}/prod/nightly:OVERDUE:2026-01-05T16:41:00Z > oncall"]
 
 
+def test_it_is_known_whether_anything_is_expected():
+    assert Expectations((HOURLY,))
+    assert not Expectations(())
+
+
 def test_a_pipeline_that_never_succeeded_counts_from_when_it_was_first_seen():
     story = Story(expectations=[HOURLY])
     story.poll(10, run("a", Status.SKIPPED, end=9))
