@@ -79,7 +79,7 @@ class Duty:
         """End soon, also in the middle of a poll, which then has not happened."""
         self._stopping.set()
         if (tenure := self._leadership.tenure) is not None:
-            tenure.end()
+            tenure.stop()
         self._relief.set()
 
     @property
@@ -135,7 +135,7 @@ class Lead:
         self._client: MaiaClient | None = None
         self._account: ApiSettings | None = None
         self._notifier = build_notifier(
-            house, tenure.database, config=lambda: self._config, on_duty=lambda: tenure.holds
+            house, tenure.database, config=lambda: self._config, on_duty=lambda: tenure.is_ours
         )
         self._notifies = False
         self._watch: Watch | None = None

@@ -44,14 +44,25 @@ class Tenure:
         self.bell = threading.Event()
         """Rung at the end, for whoever waits for something else."""
         self._holds = holds
+        self._lost = False
 
     @property
     def holds(self) -> bool:
-        """Whether it is sure that no other process leads now."""
+        """Whether something new may be begun."""
         return not self.over.is_set() and self._holds()
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is sure that no other process leads now, so that what was begun may be ended."""
+        return not self._lost and self._holds()
+
     def end(self) -> None:
-        """It is over."""
+        """It is over: another process leads, or may."""
+        self._lost = True
+        self.stop()
+
+    def stop(self) -> None:
+        """It is over, because this process ends."""
         self.over.set()
         self.bell.set()
 

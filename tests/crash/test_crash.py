@@ -3,7 +3,10 @@
 The short version of `python -m crash` (see its --help), which prints a table.
 """
 
+import threading
+
 import pytest
+from delivery.targets import OK
 
 from .harness import STEPS, Bench, killed_at, killed_at_random, killed_at_write
 
@@ -52,3 +55,25 @@ def test_restarts_with_nothing_new_tell_nobody_anything(tmp_path):
             bench.start().up()
 
         assert bench.finish().messages == before == {"slack": 2, "mail": 2}
+
+
+def test_a_stop_in_the_middle_of_many_leaves_none_in_doubt(tmp_path):
+    never = threading.Event()
+
+    def slowly(_):
+        never.wait(0.1)
+        return OK
+
+    with Bench(tmp_path) as bench:
+        bench.begin()
+        bench.slack.answer = slowly
+        bench.fail(40)
+        bench.slack.wait_for(3, timeout=60)
+        bench.simulator.fault("hang", path="/dpc/v1/pipeline-executions")
+        assert bench.service.end() == 0
+        assert bench.leased() == 0
+        bench.simulator.calm_down()
+        tally = bench.finish()
+
+    assert tally.good, tally
+    assert not [post for post in bench.slack.posts if "possible repeat" in post.title]
