@@ -18,7 +18,7 @@ from .conftest import backfill, served
 from .drawing import COLUMN, LINE, drawn, heading
 from .promhttp import Api
 
-DOCS = Path(__file__).parents[2] / "docs"
+FOLDER = Path(__file__).parents[2] / "grafana" / "pictures"
 PIPELINE = {"project": "Finance", "environment": "prod", "pipeline": "finance/invoices-import.orch.yaml"}
 CHOSEN = {"account": "a"}
 CHROMIUM = (
@@ -55,12 +55,12 @@ th, td { padding: 4px 8px; border-bottom: 1px solid #25272c; white-space: nowrap
 
 
 def main() -> int:
-    DOCS.mkdir(exist_ok=True)
+    FOLDER.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         backfill(need("promtool"), Path(folder))
         with served(Path(folder)) as api:
             for board in BOARDS:
-                take(page(api, board), DOCS / f"dashboard-{board}.png", Path(folder))
+                take(page(api, board), FOLDER / f"dashboard-{board}.png", Path(folder))
     return 0
 
 

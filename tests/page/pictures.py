@@ -16,7 +16,7 @@ from playwright.sync_api import Page
 
 from .browser import browsing
 
-DOCS = Path(__file__).parent.parent.parent / "docs"
+FOLDER = Path(__file__).parents[2] / "grafana" / "pictures"
 
 PICTURES = {
     "page.png": {"viewport": {"width": 1280, "height": 1040}, "color_scheme": "light"},
@@ -31,7 +31,7 @@ WORTH_A_PICTURE = """() => {
 
 
 def main() -> int:
-    DOCS.mkdir(exist_ok=True)
+    FOLDER.mkdir(exist_ok=True)
     with demo() as url, browsing() as browser:
         pages = {name: browser.new_context(**screen).new_page() for name, screen in PICTURES.items()}
         for page in pages.values():
@@ -39,7 +39,7 @@ def main() -> int:
         for name, page in pages.items():
             page.bring_to_front()
             page.wait_for_function(WORTH_A_PICTURE, timeout=600_000)
-            take(page, DOCS / name)
+            take(page, FOLDER / name)
     return 0
 
 
