@@ -128,6 +128,7 @@ class Replica:
             code = "nothing"
         seconds = time.perf_counter() - began
         self.stage.count["polite ends"] += 1
+        self.stage.excuse()  # a send that hangs is left behind at the end
         if (code != 0 and held) or seconds > 12:
             self.stage.trouble.append(f"SIGTERM: exit code {code} after {seconds:.1f} s")
 
