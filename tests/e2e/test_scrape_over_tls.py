@@ -2,8 +2,7 @@
 
 import httpx
 import pytest
-
-from tests.web.certificates import (
+from web.certificates import (
     CLIENTS,
     PASSWORD,
     client_certificate,

@@ -1,15 +1,17 @@
 """HTTPS on a real socket: who gets in, with which version, and what changes while we serve."""
 
 import contextlib
+import logging
 import socket
 import ssl
 import threading
 
 import httpx
 import pytest
+from e2e.processes import until
 
+from exporter.cli import probe
 from exporter.web.connections import Patience
-from tests.e2e.processes import until
 
 from .certificates import (
     CLIENTS,
@@ -101,6 +103,12 @@ def test_why_a_client_does_not_get_in_is_logged(option, client, reason, tmp_path
     (told,) = [record for record in caplog.records if record.levelname == "WARNING"]
     assert told.reason.startswith(reason)
     assert told.client == "127.0.0.1"
+
+
+def test_the_probe_of_the_image_finds_it_healthy_and_fills_no_log(tmp_path, caplog):
+    with Service(web_config=written(tmp_path, TLS + users())) as service:
+        assert probe.problem("127.0.0.1", service.server.port) == ""
+    assert [record.message for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 def test_the_suite_of_tls_12_is_one_of_those_that_the_file_names(tmp_path):

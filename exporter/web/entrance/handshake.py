@@ -12,6 +12,7 @@ import socket
 import ssl
 from typing import TYPE_CHECKING
 
+from exporter.config.addresses import is_loopback
 from exporter.web.entrance.tries import neighbourhood
 
 if TYPE_CHECKING:
@@ -85,6 +86,9 @@ class Newcomer:
         except (ssl.SSLEOFError, ssl.SSLZeroReturnError):  # gone
             log.debug("A client has left in the middle of the TLS handshake.", extra={"client": self._address})
         except ssl.SSLError as error:  # no certificate or a wrong one, an old version, no TLS at all: they hear nothing
+            if error.reason == "HTTP_REQUEST" and is_loopback(self._address):  # a health check, which tries TLS next
+                log.debug("A client on this machine speaks no TLS.")
+                return
             self._tell(getattr(error, "verify_message", "") or str(error.reason).lower().replace("_", " "))
         except OSError as error:
             log.debug("No TLS handshake.", extra={"client": self._address, "reason": str(error)})
