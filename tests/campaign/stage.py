@@ -129,7 +129,9 @@ class Replica:
         seconds = time.perf_counter() - began
         self.stage.count["polite ends"] += 1
         self.stage.excuse()  # a send that hangs is left behind at the end
-        if (code != 0 and held) or seconds > 12:
+        if code == -signal.SIGKILL:  # by strace, at a write of its end
+            self.stage.count["kills"] += 1
+        elif (code != 0 and held) or seconds > 12:
             self.stage.trouble.append(f"SIGTERM: exit code {code} after {seconds:.1f} s")
 
     def reload(self, *, bad: bool = False) -> bool:
