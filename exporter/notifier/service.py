@@ -99,8 +99,9 @@ class Notifier:
             del self._workers[name]
         for name, endpoint in wanted.items():
             if name not in self._workers:
-                self._workers[name] = Worker(endpoint, settings.composer, office, settled=self._tidier.wake)
-                self._workers[name].start()
+                worker = Worker(endpoint, settings.composer, office, settled=self._tidier.wake)
+                worker.start()  # first: one of ours that does not live ends the process
+                self._workers[name] = worker
         self._settings = settings
         self._tidier.settings = settings
         self._heartbeat.settings = settings

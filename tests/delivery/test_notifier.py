@@ -203,6 +203,25 @@ def test_a_reload_moves_a_target_adds_one_and_leaves_the_others_alone(service, w
     assert [each for each in event_ids(post.body for post in kept.posts) if each == "run1:FAILED"] == ["run1:FAILED"]
 
 
+def test_a_reload_never_looks_like_a_death(service):
+    """Whoever looks at `alive` ends the process when it says no."""
+    notifier = service.start(a="json://127.0.0.1:1/0")
+    looked_away, seen = threading.Event(), set()
+
+    def look():
+        while not looked_away.is_set():
+            seen.add(notifier.alive)
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    for number in range(8):
+        notifier.retarget(settings(**dict.fromkeys("abcd", f"json://127.0.0.1:1/{number}")))
+    looked_away.set()
+    looking.join()
+
+    assert seen == {True}
+
+
 def test_what_another_process_puts_into_the_outbox_is_found(service, web_hook, file):
     target = web_hook()
     service.start(a=target.url)
