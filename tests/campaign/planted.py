@@ -60,12 +60,6 @@ FAULTS = (
         "    if outcome is OutcomeClass.SENT:\n        return replace(before",
         "    if outcome in (OutcomeClass.SENT, OutcomeClass.AMBIGUOUS):\n        return replace(before",
     ),
-    Fault(
-        "logs where it sends to",
-        "notifier/worker.py",
-        "        return self._office.channel.send(",
-        '        log.info("sending", extra={"to": self.endpoint.url})\n        return self._office.channel.send(',
-    ),
     # Tracker
     Fault(
         "is silent about runs that it never saw running",
