@@ -70,7 +70,7 @@ class Exposition:
         ours = self.ours.registry.rendered(form, self._monotonic())
         kept = self._joined.get((form, zipped))
         if kept is None or kept.facts is not facts or kept.ours is not ours:
-            body = _gzip(facts, ours) if zipped else b"".join((*facts.pieces, ours.plain))
+            body = _gzip(facts, ours) if zipped else b"".join((facts.text(), ours.plain))
             kept = _Joined(Page(form.value, "gzip" if zipped else "", body), facts, ours)
             self._joined[form, zipped] = kept
         return kept.page

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import islice, repeat
 from operator import is_
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ from exporter.metrics.limits import NO_LIMITS
 from exporter.metrics.snapshot import PipelineView, Snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from exporter.core.model import PipelineKey
     from exporter.core.state import RunRecord, State
@@ -33,14 +33,32 @@ _SLICE = 50
 _NO_COUNTS = RunCounts()
 
 
+_Lines = tuple[str, ...]
+"""A pipeline's sample lines, one text a family."""
+
+
 @dataclass(frozen=True, slots=True)
 class Body:
-    """The facts in one format: the text in pieces, and compressed (all but the end of a gzip member)."""
+    """The facts in one format: compressed (all but the end of a gzip member), and what their text is made of.
 
-    pieces: tuple[bytes, ...] = ()
-    size: int = 0
-    crc: int = 0
-    deflated: bytes = b""
+    The text itself is not kept: it would be as large again as all lines, and hardly anybody asks for it.
+    """
+
+    heads: tuple[bytes, ...] = ()  # one a family
+    lines: tuple[tuple[_Lines, ...], ...] = ()  # slice by slice
+    size: int = 0  # of the text
+    crc: int = 0  # of the text
+    pieces: tuple[bytes, ...] = ()  # compressed, with those of the heads
+    deflated: bytes = b""  # these, joined
+
+    def text(self) -> bytes:
+        """The text, made now."""
+        families = enumerate(self.heads)
+        return b"".join([part for index, head in families for part in (head, _text_of(self.lines, index))])
+
+
+def _text_of(slices: Iterable[tuple[_Lines, ...]], family: int) -> bytes:
+    return "".join([lines[family] for of_slice in slices for lines in of_slice]).encode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,30 +76,16 @@ class Facts:
         return self.pipelines - self.shown
 
 
-_Lines = tuple[str, ...]
-"""A pipeline's sample lines, one text a family."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    plain: bytes
-    deflated: bytes
-
-
-def _piece(text: str) -> _Piece:
-    plain = text.encode()
-    return _Piece(plain, gzipping.piece(plain) if plain else b"")
-
-
 @dataclass(frozen=True, slots=True)
 class _Slice:
-    """Some pipelines' pieces, one a family, and the lines they were made from."""
+    """Some pipelines' lines, and one compressed piece a family."""
 
     lines: tuple[_Lines, ...]
-    pieces: tuple[_Piece, ...]
+    deflated: tuple[bytes, ...]
 
 
-_HEADS = {form: tuple(_piece(head(family.metric, form)) for family in FAMILIES) for form in Format}
+_HEADS = {form: tuple(head(family.metric, form).encode() for family in FAMILIES) for form in Format}
+_DEFLATED_HEADS = {form: tuple(map(gzipping.piece, heads)) for form, heads in _HEADS.items()}
 
 
 class FactsRenderer:
@@ -94,7 +98,7 @@ class FactsRenderer:
         self._active: dict[PipelineKey, tuple[RunRecord, ...]] = {}
         self._lines: dict[PipelineKey, _Lines] = {}
         self._slices: list[_Slice] = []
-        self._bodies = {form: _body(form, ()) for form in Format}
+        self._bodies = _bodies(())
 
     def render(self, snapshot: Snapshot) -> Facts:
         """The facts of a snapshot: with the very same bodies as last time when nothing that is shown has changed."""
@@ -157,7 +161,7 @@ class FactsRenderer:
 
     def _compress(self) -> None:
         self._slices = list(self._sliced())
-        self._bodies = {form: _body(form, self._slices) for form in Format}
+        self._bodies = _bodies(self._slices)
 
     def _sliced(self) -> Iterator[_Slice]:
         rest = iter(self._lines.values())
@@ -167,27 +171,37 @@ class FactsRenderer:
             yield old if old is not None and _same(old.lines, lines) else _slice(lines, old)
 
 
-def _body(form: Format, slices: Sequence[_Slice]) -> Body:
-    pieces = [
-        piece
-        for index, family_head in enumerate(_HEADS[form])
-        for piece in (family_head, *(part.pieces[index] for part in slices))
-    ]
-    crc = size = 0
-    for piece in pieces:
-        crc = zlib.crc32(piece.plain, crc)
-        size += len(piece.plain)
-    return Body(tuple([piece.plain for piece in pieces]), size, crc, b"".join([piece.deflated for piece in pieces]))
+def _bodies(slices: Sequence[_Slice]) -> dict[Format, Body]:
+    """The slices' pieces under each format's heads. The text is made family by family, to be measured and let go."""
+    lines = tuple([part.lines for part in slices])
+    size, crc = dict.fromkeys(Format, 0), dict.fromkeys(Format, 0)
+    for index in range(len(FAMILIES)):
+        text = _text_of(lines, index)
+        for form in Format:
+            of_family = _HEADS[form][index]
+            crc[form] = zlib.crc32(text, zlib.crc32(of_family, crc[form]))
+            size[form] += len(of_family) + len(text)
+    return {form: _body(form, slices, lines=lines, size=size[form], crc=crc[form]) for form in Format}
+
+
+def _body(
+    form: Format, slices: Sequence[_Slice], *, lines: tuple[tuple[_Lines, ...], ...], size: int, crc: int
+) -> Body:
+    families = enumerate(_DEFLATED_HEADS[form])
+    pieces = [piece for index, of in families for piece in (of, *[part.deflated[index] for part in slices])]
+    return Body(_HEADS[form], lines, size, crc, tuple(pieces), b"".join(pieces))
 
 
 def _slice(lines: tuple[_Lines, ...], old: _Slice | None) -> _Slice:
     """Compress a slice, family by family; a family that reads as before keeps its piece."""
+    before = zip(*old.lines, strict=True) if old is not None else repeat(None)
     pieces = []
-    for index, of_family in enumerate(zip(*lines, strict=True)):
-        text = "".join(of_family)
-        plain = text.encode()
-        kept = old.pieces[index] if old is not None else None
-        pieces.append(kept if kept is not None and kept.plain == plain else _piece(text))
+    for index, (of_family, as_before) in enumerate(zip(zip(*lines, strict=True), before, strict=False)):
+        if old is not None and of_family == as_before:
+            pieces.append(old.deflated[index])
+        else:
+            text = "".join(of_family).encode()
+            pieces.append(gzipping.piece(text) if text else b"")
     return _Slice(lines, tuple(pieces))
 
 

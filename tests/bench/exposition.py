@@ -25,7 +25,7 @@ def measure(effort: Effort) -> Iterator[Row]:
     for pipelines in (200,) if effort.quick else (200, 2_000, 10_000):
         state = state_of(pipelines, seed=1)
         shown = Snapshot(state=state, max_pipelines=pipelines)
-        theirs = Reference(FactsRenderer().render(shown).bodies[Format.TEXT].pieces)
+        theirs = Reference(FactsRenderer().render(shown).bodies[Format.TEXT].text())
         for what, share in (("every pipeline changed", 1.0), ("one pipeline in twenty changed", 0.05), ("nothing", 0)):
             others = [busier(state, share, seed=seed) if share else state for seed in (2, 3)]
             ours = Renderer(shown, [replace(shown, state=other) for other in others])
@@ -58,8 +58,8 @@ class Renderer:
 class Reference:
     """Generates the same families, which were read from our own page."""
 
-    def __init__(self, pieces: tuple[bytes, ...]) -> None:
-        self._families = list(text_string_to_metric_families(b"".join(pieces).decode()))
+    def __init__(self, page: bytes) -> None:
+        self._families = list(text_string_to_metric_families(page.decode()))
         self._registry = CollectorRegistry()
         self._registry.register(self)
 

@@ -55,7 +55,7 @@ def assert_sound(text):
 
 def text_of(facts, form=Format.TEXT):
     """The facts about Maia as text."""
-    return b"".join(facts.bodies[form].pieces).decode()
+    return facts.bodies[form].text().decode()
 
 
 def rendered(state, **fields):
