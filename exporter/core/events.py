@@ -57,10 +57,5 @@ class RunsPossiblyMissed:
     since: datetime
     until: datetime
 
-    @property
-    def key(self) -> str:
-        """Stable for one outage."""
-        return f"exporter:MISSED:{self.since.isoformat()}"
-
 
 Event = RunStarted | RunFinished | RunVanished | RunsPossiblyMissed

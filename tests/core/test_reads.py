@@ -147,6 +147,8 @@ def test_a_page_moves_its_sweep_and_no_other():
     assert set(after.sweeps) == {forbidden, moved}
     after = reads.after_page(after, moved, [], T0, more="last", escaped=1)
     assert replace(moved, token="last", escaped=3) in after.sweeps
+    after = reads.after_page(before, forbidden, [run(start=None)], T0, more="next")
+    assert replace(forbidden, token="next") in after.sweeps, "undated rows tell no place"
 
 
 def test_the_last_page_ends_its_sweep():

@@ -278,6 +278,22 @@ def test_a_step_writes_each_row_once_and_only_what_has_changed():
     assert not ledger.observe(run(), at=4, cursor=quiet.state.cursor).change
 
 
+def test_a_run_is_cancelling_since_it_was_first_seen_so_whatever_else_is_learned():
+    ledger = Ledger()
+    ledger.observe(run(status="CANCELLING"), at=2)
+    ledger.observe(run(status="CANCELLING", message="asked to stop"), at=5)
+    record = ledger.state.unfinished["r1"]
+    assert (record.cancelling_since, record.run.message) == (T0 + minutes(2), "asked to stop")
+
+
+def test_a_row_that_says_less_than_is_known_changes_nothing():
+    ledger = Ledger()
+    ledger.observe(run(user="ada", trigger=Trigger.API), at=2)
+    less = ledger.observe(run(), at=3)
+    assert (less.events, less.change.runs) == ((), ())
+    assert ledger.state.unfinished["r1"].run.user == "ada"
+
+
 def test_changes_one_after_the_other_are_one_change():
     ledger = Ledger()
     first = ledger.observe(run(), run("r2", pipeline=EXPORT), at=2).change

@@ -166,7 +166,7 @@ def test_a_send_that_is_under_way_is_neither_lost_nor_repeated_and_a_new_url_sta
 
     back.wait_for(1)
     assert runs_in(back) == [run]
-    assert bench.service.sample("maia_notification_target_suspended", target="moving") == 0
+    until(lambda: bench.service.sample("maia_notification_target_suspended", target="moving") == 0, what="it is not")
 
 
 def test_a_limit_that_goes_between_the_intent_and_the_request_cancels_nothing(bench):

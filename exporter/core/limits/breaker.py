@@ -49,8 +49,3 @@ class Breaker:
     def _recent(self, now: datetime) -> tuple[datetime, ...]:
         # An instant in the future counts: a clock that was set back must not make room.
         return tuple(at for at in self.asked_at if at > now - WINDOW)
-
-
-def resumed() -> Breaker:
-    """A person has looked: closed, and counting from nothing."""
-    return Breaker()
