@@ -49,7 +49,7 @@ THIRD_PARTY = {
 
 CORE_MAY_IMPORT = {
     "__future__", "bisect", "collections", "dataclasses", "datetime", "enum", "fnmatch", "functools", "hashlib",
-    "itertools", "math", "operator", "re", "typing", "unicodedata", "urllib.parse", "exporter",
+    "itertools", "json", "math", "operator", "re", "typing", "unicodedata", "urllib.parse", "exporter",
 }  # fmt: skip
 
 

@@ -36,9 +36,10 @@ if TYPE_CHECKING:
     from exporter.core.expectations import Expectations
     from exporter.core.model import PipelineKey
     from exporter.core.notice import Decision, Notice
+    from exporter.core.recent import FinishOrder
     from exporter.core.routing import RoutingEpoch
     from exporter.core.silences import Silence
-    from exporter.core.state import FinishOrder, RunRecord, State
+    from exporter.core.state import RunRecord, State
 
 _ORDINARY = (Status.CANCELLED, Status.SKIPPED)
 """Ends that are recorded only where some route asks for them: an account may skip thousands of runs a day."""

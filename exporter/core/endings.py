@@ -16,7 +16,8 @@ from exporter.core.pipelines import finish_order
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from exporter.core.state import FailureStreak, FinishOrder, PipelineState, RunRecord
+    from exporter.core.recent import FinishOrder
+    from exporter.core.state import FailureStreak, PipelineState, RunRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,15 +10,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from exporter.core.model import FAILURE_STATUSES, FINISHED_STATUSES, Run, Status, Trigger
+from exporter.core.recent import FinishOrder, RecentRun
 from exporter.core.state import (
-    RECENT_KEPT,
     STREAK_KEPT,
     TRIGGERS,
     FailureStreak,
     FinishedRun,
-    FinishOrder,
     PipelineState,
-    RecentRun,
     RunCounts,
     RunRecord,
 )
@@ -62,7 +60,7 @@ def note_finished(
     return replace(
         pipeline,
         last_run=_later(pipeline.last_run, run, order),
-        recent=_among_recent(pipeline.recent, run, order),
+        recent=pipeline.recent.with_run(RecentRun(*order, run.status, _seconds(run))),
         last_success=last_success,
         streak=streak,
         counts=_counted(pipeline.counts, run, bucket_bounds) if counted else pipeline.counts,
@@ -87,18 +85,6 @@ def streak_after_success(streak: FailureStreak, order: FinishOrder) -> FailureSt
         return streak
     orders = streak.orders[bisect_right(streak.orders, order) :]
     return FailureStreak(orders=orders, since=orders[0][0] if orders else None)
-
-
-def _among_recent(recent: tuple[RecentRun, ...], run: Run, order: FinishOrder) -> tuple[RecentRun, ...]:
-    if len(recent) == RECENT_KEPT and order < recent[0][:2]:
-        return recent
-    place = bisect_right(recent, order, key=_order)
-    found = RecentRun(*order, run.status, _seconds(run))
-    return (*recent[:place], found, *recent[place:])[-RECENT_KEPT:]
-
-
-def _order(recent: RecentRun) -> FinishOrder:
-    return recent[:2]
 
 
 def _later(last: FinishedRun | None, run: Run, order: FinishOrder) -> FinishedRun:

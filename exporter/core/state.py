@@ -10,14 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple
 
 # The names in annotations are imported for good: the store's decoder reads the annotations.
 from exporter.core.globs import Scope
 from exporter.core.model import FINISHED_STATUSES, PipelineKey, Run, Status, Trigger
-
-FinishOrder = tuple[float, str]
-"""Sorts runs by when they finished: (end, else start, else first seen, as Unix seconds; run id)."""
+from exporter.core.recent import FinishOrder, RecentRuns
 
 TRIGGERS = tuple(Trigger)
 
@@ -66,19 +63,6 @@ class FinishedRun:
     duration_seconds: float | None  # None when either time is absent
 
 
-class RecentRun(NamedTuple):
-    """One of the runs of a pipeline that finished last, for people: how they went, and how long they took."""
-
-    finished: float  # with the id its FinishOrder
-    run_id: str
-    status: Status
-    seconds: float | None  # wall time; None when it lacks a time
-
-
-RECENT_KEPT = 30
-"""How many of them are kept of each pipeline."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailureStreak:
     """FAILED and FORBIDDEN runs after the last SUCCESS, whatever order they were read in."""
@@ -122,7 +106,7 @@ class PipelineState:
     missing_since: datetime | None = None  # the first of those
     last_activity_at: datetime | None = None  # newest start, end or sight of one of its runs
     last_run: FinishedRun | None = None
-    recent: tuple[RecentRun, ...] = ()  # the `RECENT_KEPT` that finished last, ascending
+    recent: RecentRuns = field(default_factory=RecentRuns)
     last_success: FinishOrder | None = None
     streak: FailureStreak = field(default_factory=FailureStreak)
     counts: RunCounts = field(default_factory=RunCounts)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from exporter.core.model import PipelineKey, Run, Status, Trigger
+from exporter.core.recent import RecentRuns
 from exporter.core.state import Cursor, PipelineState, RunRecord
 from exporter.store.schema import micros
 
@@ -24,10 +25,21 @@ RowValues = tuple[Any, ...]
 _STATUSES = {status.value: status for status in Status}
 _TRIGGERS = {trigger.value: trigger for trigger in Trigger}
 
+
+def _packed(recent: RecentRuns) -> str:
+    """The one field that is a class of its own."""
+    return recent.packed
+
+
+def _recent_runs(_: type, packed: Any) -> RecentRuns:
+    """Back again; an earlier version wrote a list of runs."""
+    return RecentRuns(packed) if isinstance(packed, str) else RecentRuns.of(packed)
+
+
 # A field that a later version has added is passed over; one that an earlier version did not have gets its default.
-_pipeline_state = msgspec.json.Decoder(PipelineState)
+_pipeline_state = msgspec.json.Decoder(PipelineState, dec_hook=_recent_runs)
 _cursor = msgspec.json.Decoder(Cursor)
-_encode = msgspec.json.Encoder().encode
+_encode = msgspec.json.Encoder(enc_hook=_packed).encode
 
 
 def run_row(record: RunRecord) -> RowValues:

@@ -15,14 +15,13 @@ from typing import Any
 
 from exporter.core.globs import Scope
 from exporter.core.model import FINISHED_STATUSES, PipelineKey, Project, Run, Status, Trigger
+from exporter.core.recent import RECENT_KEPT, RecentRun, RecentRuns
 from exporter.core.state import (
-    RECENT_KEPT,
     TRIGGERS,
     Change,
     Cursor,
     FinishedRun,
     PipelineState,
-    RecentRun,
     RunCounts,
     RunRecord,
     ScopeEpoch,
@@ -81,7 +80,7 @@ def with_a_past(key: PipelineKey, chance: random.Random, *, before: datetime) ->
             finished_at=datetime.fromtimestamp(last.finished, UTC),
             duration_seconds=last.seconds,
         ),
-        recent=tuple(recent),
+        recent=RecentRuns.of(recent),
         last_success=recent[0][:2],
         counts=RunCounts(
             started=tuple(chance.randrange(500) for _ in TRIGGERS),

@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.core.model import Status
 from exporter.core.pipelines import finish_order
-from exporter.core.state import RECENT_KEPT, STREAK_KEPT
+from exporter.core.recent import RECENT_KEPT, RecentRun, RecentRuns
+from exporter.core.state import STREAK_KEPT
 
 from .ledger import LOAD, T0, Ledger, lives, minutes, run
 
@@ -148,3 +150,21 @@ def test_a_run_without_times_is_among_them_without_a_duration():
     ledger = Ledger()
     ledger.observe(run("r1", "FORBIDDEN", start=None), at=5)
     assert [(each.run_id, each.seconds) for each in ledger.state.pipelines[LOAD].recent] == [("r1", None)]
+
+
+def test_an_id_may_hold_anything_and_comes_back_as_it_was():
+    odd = 'a"b\n,]\x00\u2028ü'
+    recent = shown((S, 1)).recent.with_run(RecentRun(9e9, odd, Status.SUCCESS, None))
+    assert [each.run_id for each in recent] == ["r0000", odd]
+
+
+def test_a_status_that_only_a_later_version_knows_is_unknown():
+    assert [each.status for each in RecentRuns('[1.0,"r1","LATER",2.5]')] == [Status.UNKNOWN]
+
+
+def test_runs_that_finished_last_are_told_apart_by_what_they_hold():
+    some = [RecentRun(float(number), f"r{number}", Status.FAILED, 1.0) for number in range(3)]
+    assert RecentRuns.of(some) == RecentRuns().with_run(some[0]).with_run(some[2]).with_run(some[1])
+    assert len({RecentRuns.of(some), RecentRuns.of(some), RecentRuns.of(some[1:])}) == 2
+    assert (RecentRuns.of(some).last, RecentRuns().last) == (some[2], None)
+    assert repr(RecentRuns()) == "RecentRuns('')"

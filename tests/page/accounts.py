@@ -8,8 +8,9 @@ from web.serving import NOON, Service
 from exporter.core.limits.rules import Coverage, LimitRule, Mode
 from exporter.core.limits.runs import LimitedRun, Limits, Stage
 from exporter.core.model import PipelineKey, Run, Status, Trigger
+from exporter.core.recent import RecentRun, RecentRuns
 from exporter.core.silences import Silence
-from exporter.core.state import FailureStreak, FinishedRun, PipelineState, RecentRun, RunRecord, State
+from exporter.core.state import FailureStreak, FinishedRun, PipelineState, RunRecord, State
 from exporter.metrics.limits import pipeline_limits
 from exporter.metrics.snapshot import Snapshot
 from exporter.store.outbox_views import TargetStanding
@@ -54,7 +55,7 @@ def pipeline(of, *ends, every=timedelta(hours=1), took=60.0, now=NOON, **fields)
         first_seen_at=now - timedelta(days=30),
         watched_since=now - timedelta(days=30),
         last_run=last,
-        recent=runs,
+        recent=RecentRuns.of(runs),
         last_success=good[-1] if good else None,
         streak=FailureStreak(orders=bad, since=bad[0][0] if bad else None),
         **fields,

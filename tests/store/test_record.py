@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, text, update
 
 from exporter.core.model import Status, Trigger
+from exporter.core.recent import RecentRun, RecentRuns
 from exporter.core.state import Change, Cursor, FinishedRun, RunCounts, State
 from exporter.store import record, schema
 from exporter.store.errors import StoreCorrupt
@@ -259,6 +260,15 @@ def test_fields_that_an_earlier_version_did_not_have_get_their_defaults(connecti
     state = record.load(connection)
     assert state.pipelines == {LOAD: pipeline()}
     assert state.cursor == Cursor(possibly_missed=3)
+
+
+def test_the_last_runs_that_an_earlier_version_has_written_are_read(connection):
+    recent = RecentRuns.of([RecentRun(1.5, "r1", Status.FAILED, None), RecentRun(2.5, "r2", Status.SUCCESS, 3.0)])
+    write(connection, pipelines=(pipeline(),))
+    change_text(
+        connection, "pipeline", "state", '"recent":""', '"recent":[[1.5,"r1","FAILED",null],[2.5,"r2","SUCCESS",3.0]]'
+    )
+    assert record.load(connection).pipelines[LOAD].recent == recent
 
 
 def test_words_that_only_a_later_version_knows_are_unknown(connection):

@@ -12,6 +12,7 @@ from typing import get_args, get_origin, get_type_hints
 from hypothesis import strategies as st
 
 from exporter.core.model import PipelineKey, Run, Status
+from exporter.core.recent import RecentRun, RecentRuns
 from exporter.core.state import Change, Cursor, PipelineState, RunRecord, State
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -80,6 +81,8 @@ def anything(kind):
     origin, arguments = get_origin(kind), get_args(kind)
     if kind in SIMPLE:
         return SIMPLE[kind]
+    if kind is RecentRuns:
+        return st.lists(anything(RecentRun), max_size=3).map(RecentRuns.of)
     if origin is UnionType:
         return st.one_of(*map(anything, arguments))
     if origin is tuple and arguments[-1] is Ellipsis:

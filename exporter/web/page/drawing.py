@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 
 from exporter.core.inert import visible
 from exporter.core.model import Status
-from exporter.core.state import RECENT_KEPT
+from exporter.core.recent import RECENT_KEPT
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -18,7 +18,8 @@ from exporter.metrics.labels import UNKNOWN, clean, project_labels
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from exporter.core.state import PipelineState, RecentRun, RunRecord, State
+    from exporter.core.recent import RecentRuns
+    from exporter.core.state import PipelineState, RunRecord, State
     from exporter.web.page.board import Facts
 
 
@@ -77,7 +78,7 @@ class Roll:
     """Makes the rows of one edition after the other; looks anew only at the last runs of those that have had one."""
 
     def __init__(self) -> None:
-        self._looks: dict[PipelineKey, tuple[tuple[RecentRun, ...], _Look]] = {}
+        self._looks: dict[PipelineKey, tuple[RecentRuns, _Look]] = {}
 
     def rows(self, facts: Facts, now: datetime) -> Rows:
         """The rows of all tracked pipelines."""
@@ -105,7 +106,7 @@ class Roll:
         rows.sort(key=lambda each: _order(each[1]))
         return Rows(by_pipeline=dict(rows))
 
-    def _looked(self, key: PipelineKey, recent: tuple[RecentRun, ...]) -> tuple[tuple[RecentRun, ...], _Look]:
+    def _looked(self, key: PipelineKey, recent: RecentRuns) -> tuple[RecentRuns, _Look]:
         before = self._looks.get(key)
         return before if before is not None and before[0] is recent else (recent, _look(recent))
 
@@ -119,9 +120,10 @@ class _Look:
     success_rate: float | None
 
 
-def _look(recent: tuple[RecentRun, ...]) -> _Look:
-    statuses = [str(run.status) for run in recent]
-    seconds = [run.seconds for run in recent if run.status is Status.SUCCESS and run.seconds is not None]
+def _look(recent: RecentRuns) -> _Look:
+    runs = tuple(recent)
+    statuses = [str(run.status) for run in runs]
+    seconds = [run.seconds for run in runs if run.status is Status.SUCCESS and run.seconds is not None]
     good = statuses.count(Status.SUCCESS)
     bad = sum(map(statuses.count, FAILURE_STATUSES))  # CANCELLED and SKIPPED say nothing about the pipeline
     return _Look(

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from exporter.core.limits.rules import LimitRule
     from exporter.core.model import PipelineKey, Run
-    from exporter.core.state import RecentRun, RunRecord
+    from exporter.core.recent import RecentRun
+    from exporter.core.state import RunRecord
     from exporter.web.page.board import Facts
     from exporter.web.page.pipelines import PipelineRow
     from exporter.web.page.sources import Stories
@@ -33,7 +34,7 @@ ENDINGS_SHOWN = 25
 
 MESSAGE_SHOWN = 1_000
 
-_BAD_ENDS = (*FAILURE_STATUSES, Status.CANCELLED)
+_BAD_ENDS = frozenset({*FAILURE_STATUSES, Status.CANCELLED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,9 +163,11 @@ def _note(limited: LimitedRun, held: str) -> str:
 def bad_endings(facts: Facts, pipelines: Mapping[PipelineKey, PipelineRow]) -> list[tuple[PipelineKey, RecentRun]]:
     """The last runs of those of these pipelines that are broken, newest first, then the latest other bad endings."""
     recent = {key: facts.snapshot.state.pipelines[key].recent for key in pipelines}
-    broken = [(key, recent[key][-1]) for key, row in pipelines.items() if row.health is Health.BROKEN and recent[key]]
+    lasts = ((key, recent[key].last) for key, row in pipelines.items() if row.health is Health.BROKEN)
+    broken = [(key, last) for key, last in lasts if last is not None]
     last = {run.run_id for _, run in broken}
-    others = ((key, run) for key, runs in recent.items() for run in runs if run.status in _BAD_ENDS)
+    bad = (key for key, row in pipelines.items() if not _BAD_ENDS.isdisjoint(row.recent_statuses))
+    others = ((key, run) for key in bad for run in recent[key] if run.status in _BAD_ENDS)
     return [
         *nlargest(ENDINGS_SHOWN, broken, key=_finish_order),
         *nlargest(ENDINGS_SHOWN, (each for each in others if each[1].run_id not in last), key=_finish_order),
@@ -186,7 +189,7 @@ def endings(
     """These endings, with what the record holds of them."""
     for key, ended in chosen:
         row, record = pipelines[key], stories.runs.get(ended.run_id)
-        broken = row.health is Health.BROKEN and facts.snapshot.state.pipelines[key].recent[-1:] == (ended,)
+        broken = row.health is Health.BROKEN and facts.snapshot.state.pipelines[key].recent.last == ended
         run = None if record is None else record.run
         yield Ending(
             run_id=clean(ended.run_id),

@@ -1,0 +1,80 @@
+"""The runs of a pipeline that finished last, for people: how they went, and how long they took.
+
+Packed into one text a pipeline: thirty of each of ten thousand pipelines are too many to be objects. Whoever looks
+gets them unpacked. Must not know what a run's end means.
+"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from exporter.core.model import Status
+
+FinishOrder = tuple[float, str]
+"""Sorts runs by when they finished: (end, else start, else first seen, as Unix seconds; run id)."""
+
+RECENT_KEPT = 30
+"""How many of them are kept of each pipeline."""
+
+_STATUSES = {status.value: status for status in Status}
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
+class RecentRun(NamedTuple):
+    """One of them."""
+
+    finished: float  # with the id its FinishOrder
+    run_id: str
+    status: Status
+    seconds: float | None  # wall time; None when it lacks a time
+
+
+class RecentRuns:
+    """The `RECENT_KEPT` that finished last, ascending; `packed` is a JSON array a line. Never changed once made."""
+
+    __slots__ = ("packed",)
+
+    def __init__(self, packed: str = "") -> None:
+        self.packed = packed
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RecentRuns) and self.packed == other.packed
+
+    def __hash__(self) -> int:
+        return hash(self.packed)
+
+    def __repr__(self) -> str:
+        return f"RecentRuns({self.packed!r})"
+
+    @classmethod
+    def of(cls, runs: Iterable[Iterable[object]]) -> RecentRuns:
+        """Those of these, which ascend."""
+        return cls("\n".join([_encode(list(run)) for run in runs][-RECENT_KEPT:]))
+
+    def __iter__(self) -> Iterator[RecentRun]:
+        """All of them, made now."""
+        for finished, run_id, status, seconds in json.loads("[" + self.packed.replace("\n", ",") + "]"):
+            yield RecentRun(finished, run_id, _STATUSES.get(status, Status.UNKNOWN), seconds)
+
+    @property
+    def last(self) -> RecentRun | None:
+        """The one that finished last."""
+        return next(iter(RecentRuns(self.packed.rpartition("\n")[2])), None)
+
+    def with_run(self, run: RecentRun) -> RecentRuns:
+        """Them with one more, in its place; the oldest makes room for it, or is it."""
+        lines = self.packed.split("\n") if self.packed else []
+        order = run[:2]
+        if len(lines) == RECENT_KEPT and order < _order(lines[0]):
+            return self
+        last = not lines or order >= _order(lines[-1])
+        lines.insert(len(lines) if last else bisect_right(lines, order, key=_order), _encode(run))
+        return RecentRuns("\n".join(lines[-RECENT_KEPT:]))
+
+
+def _order(line: str) -> FinishOrder:
+    finished, run_id, *_ = json.loads(line)
+    return finished, run_id
