@@ -31,8 +31,11 @@ log = logging.getLogger(__name__)
 DISCOVERY_CALLS = 10
 """Steps of discovery between two polls."""
 
-PAGES_IN_A_COMMIT = 10
+PAGES_IN_A_COMMIT = 50
 SECONDS_IN_A_COMMIT = 1.0
+PUBLISHED_EVERY = 5.0
+"""Seconds: what the past adds is shown as it comes, but not at the price of reading it."""
+
 RESERVE = 10
 """Requests of the budget that are left to polls and cancels."""
 
@@ -254,7 +257,7 @@ class Chores:
 
     def _publish_now_and_then(self) -> None:
         now = self._desk.clock.monotonic()
-        if now - self._published_at >= 1.0:
+        if now - self._published_at >= PUBLISHED_EVERY:
             self._published_at = now
             self._desk.account.publish()
 

@@ -1,7 +1,8 @@
 """The first read of a long past: a service's first poll and the pages after it beside a bare httpx loop over them.
 
-Both without a budget, each in a process of its own, by turns, on a simulator that serves both. Ours decodes, checks,
-follows and commits what it reads, and renders it; the loop decodes the JSON and forgets it.
+Both without a budget, each in a process of its own, by turns, on a simulator that serves both: one that answers at
+once, as nothing does that lies across a network, and one that takes its time. Ours decodes, checks, follows and commits
+what it reads, and renders it; the loop decodes the JSON and forgets it.
 """
 
 from __future__ import annotations
@@ -17,15 +18,21 @@ from .poll import watching
 from .programs import a_folder, in_a_process_of_its_own, memory_of, simulator
 from .table import Effort, Goal, Row, by_turns
 
+LATENCY = 0.05
+"""Seconds that an answer across a network takes."""
+
 
 def measure(effort: Effort) -> Iterator[Row]:
-    for days in (1,) if effort.quick else (1, 10):
-        pipelines = effort(2_000, 20)
+    pipelines = effort(2_000, 20)
+    for days, latency in ((1, 0.0),) if effort.quick else ((1, 0.0), (10, 0.0), (1, LATENCY), (10, LATENCY)):
         with a_folder() as folder, simulator(folder, pipelines=pipelines, history=f"{days}d", every="4h") as simulated:
             both = Both(simulated.url, days)
-            ours, theirs = by_turns(both.ours, both.bare, effort(5, 1))
+            if latency:
+                simulated.fault("latency", seconds=latency)
+            ours, theirs = by_turns(both.ours, both.bare, effort(1 if days > 1 and latency else 5, 1))
+        answers = f"an answer takes {latency * 1e3:.0f} ms" if latency else "answers come at once"
         yield Row(
-            what=f"first read of {both.read:,} past runs",
+            what=f"first read of {both.read:,} past runs, {answers}",
             unit="s",
             ours=ours,
             theirs=theirs,
