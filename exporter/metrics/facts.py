@@ -22,7 +22,7 @@ from exporter.metrics.limits import NO_LIMITS
 from exporter.metrics.snapshot import PipelineView, Snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence, Set
 
     from exporter.core.model import PipelineKey
     from exporter.core.state import RunRecord, State
@@ -39,26 +39,19 @@ _Lines = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """The facts in one format: compressed (all but the end of a gzip member), and what their text is made of.
+    """The facts in one format, compressed (all but the end of a gzip member).
 
-    The text itself is not kept: it would be as large again as all lines, and hardly anybody asks for it.
+    The text itself is not kept: it is twenty times as large, and hardly anybody asks for it.
     """
 
-    heads: tuple[bytes, ...] = ()  # one a family
-    lines: tuple[tuple[_Lines, ...], ...] = ()  # slice by slice
     size: int = 0  # of the text
     crc: int = 0  # of the text
-    pieces: tuple[bytes, ...] = ()  # compressed, with those of the heads
+    pieces: tuple[bytes, ...] = ()
     deflated: bytes = b""  # these, joined
 
     def text(self) -> bytes:
         """The text, made now."""
-        families = enumerate(self.heads)
-        return b"".join([part for index, head in families for part in (head, _text_of(self.lines, index))])
-
-
-def _text_of(slices: Iterable[tuple[_Lines, ...]], family: int) -> bytes:
-    return "".join([lines[family] for of_slice in slices for lines in of_slice]).encode()
+        return gzipping.inflated(self.deflated)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,16 +100,14 @@ class FactsRenderer:
         if snapshot.state.unfinished is not before.state.unfinished:
             self._active = _active_runs(snapshot.state)
         if self._relabelled(before, snapshot):
-            self._lines = {key: self._rendered(key) for key in self._labels if key in self._shown}
-            self._compress()
+            self._lines = dict.fromkeys((key for key in self._labels if key in self._shown), ())
+            self._compress(self._lines.keys())
         elif changed := self._shown & {
             *_changed_pipelines(before.state, snapshot.state),
             *_changed_limits(before, snapshot),
             *_changed_runs(active_before, self._active),
         }:
-            for key in changed:
-                self._lines[key] = self._rendered(key)
-            self._compress()
+            self._compress(changed)
         return Facts(
             bodies=self._bodies,
             pipelines=len(snapshot.state.pipelines),
@@ -159,37 +150,38 @@ class FactsRenderer:
         )
         return tuple([family.lines(view) for family in FAMILIES])
 
-    def _compress(self) -> None:
-        self._slices = list(self._sliced())
+    def _compress(self, changed: Set[PipelineKey]) -> None:
+        """Make the lines of these pipelines and what follows from them; slice by slice, so that the old make room."""
+        rest, number = iter(self._lines), 0
+        while keys := tuple(islice(rest, _SLICE)):
+            for key in keys:
+                if key in changed:
+                    self._lines[key] = self._rendered(key)
+            lines = tuple([self._lines[key] for key in keys])
+            old = self._slices[number] if number < len(self._slices) else None
+            if old is None or not _same(old.lines, lines):
+                self._slices[number : number + 1] = [_slice(lines, old)]
+            number += 1
+        del self._slices[number:]
         self._bodies = _bodies(self._slices)
-
-    def _sliced(self) -> Iterator[_Slice]:
-        rest = iter(self._lines.values())
-        kept = iter(self._slices)
-        while lines := tuple(islice(rest, _SLICE)):
-            old = next(kept, None)
-            yield old if old is not None and _same(old.lines, lines) else _slice(lines, old)
 
 
 def _bodies(slices: Sequence[_Slice]) -> dict[Format, Body]:
     """The slices' pieces under each format's heads. The text is made family by family, to be measured and let go."""
-    lines = tuple([part.lines for part in slices])
     size, crc = dict.fromkeys(Format, 0), dict.fromkeys(Format, 0)
     for index in range(len(FAMILIES)):
-        text = _text_of(lines, index)
+        text = "".join([lines[index] for part in slices for lines in part.lines]).encode()
         for form in Format:
             of_family = _HEADS[form][index]
             crc[form] = zlib.crc32(text, zlib.crc32(of_family, crc[form]))
             size[form] += len(of_family) + len(text)
-    return {form: _body(form, slices, lines=lines, size=size[form], crc=crc[form]) for form in Format}
+    return {form: _body(form, slices, size=size[form], crc=crc[form]) for form in Format}
 
 
-def _body(
-    form: Format, slices: Sequence[_Slice], *, lines: tuple[tuple[_Lines, ...], ...], size: int, crc: int
-) -> Body:
+def _body(form: Format, slices: Sequence[_Slice], *, size: int, crc: int) -> Body:
     families = enumerate(_DEFLATED_HEADS[form])
     pieces = [piece for index, of in families for piece in (of, *[part.deflated[index] for part in slices])]
-    return Body(_HEADS[form], lines, size, crc, tuple(pieces), b"".join(pieces))
+    return Body(size, crc, tuple(pieces), b"".join(pieces))
 
 
 def _slice(lines: tuple[_Lines, ...], old: _Slice | None) -> _Slice:

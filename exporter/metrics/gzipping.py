@@ -22,6 +22,11 @@ def piece(data: bytes) -> bytes:
     return compressor.compress(data) + compressor.flush(zlib.Z_FULL_FLUSH)
 
 
+def inflated(pieces: bytes) -> bytes:
+    """What joined pieces were made of."""
+    return zlib.decompressobj(_RAW).decompress(pieces)
+
+
 def last_piece(data: bytes) -> bytes:
     """Compress what nothing follows."""
     compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, _RAW)
