@@ -114,7 +114,9 @@ class Account:
     A quarter of the pipelines runs at any time.
     """
 
-    def __init__(self, pipelines: int, *, now: datetime) -> None:
+    def __init__(self, pipelines: int, *, now: datetime, failing: int = 1) -> None:
+        """Of `failing` endings one is a failure."""
+        self.failing, self.endings = failing, iter(range(10**9))
         self.began = self.at = now
         self.keys = [PipelineKey(PROJECT, "prod", f"ingest/pipeline-{n}.orch.yaml") for n in range(pipelines)]
         self.numbers = iter(range(10**9))
@@ -144,10 +146,13 @@ class Account:
         end = datetime.fromisoformat(run["startedAt"]) + timedelta(minutes=2)
         return {**run, "status": status, "finishedAt": end.isoformat(), "message": '"Rewrite Table": Success'}
 
+    def next_end(self) -> str:
+        return "SUCCESS" if next(self.endings) % self.failing else "FAILED"
+
     def move_on(self, changed: int) -> None:
         """Half of the changes end, half start; then the answers are made ready."""
         self.at += timedelta(seconds=30)
-        ends = [self.ended(run, "FAILED") for run in self.running[: changed // 2]]
+        ends = [self.ended(run, self.next_end()) for run in self.running[: changed // 2]]
         starts = [self.made(self.at - timedelta(seconds=n % 29)) for n in range(changed // 2)]
         self.running = [*self.running[changed // 2 :], *starts]
         self.recent = [*starts, *self.recent][: max(PAGE, len(starts))]

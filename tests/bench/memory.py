@@ -14,7 +14,7 @@ from pathlib import Path
 from delivery.targets import HttpTarget
 from e2e.processes import Process, Simulator, free_port, until
 
-from .poll import watching
+from .poll import polling
 from .programs import UNLIMITED, a_folder, in_a_process_of_its_own, memory_of, running, service, simulator
 from .start import scraped
 from .table import Effort, Goal, Row, by_turns
@@ -40,6 +40,10 @@ duration = "100ms"
 status = "FAILED"
 """
 GOALS = {200: 110, 10_000: 250}
+EVERY = {10_000: "4h"}
+"""How often a pipeline runs, where not every hour: a simulator of more runs takes minutes to start."""
+FAILING = 20
+"""Of so many endings one is a failure."""
 
 
 def measure(effort: Effort) -> Iterator[Row]:
@@ -50,7 +54,10 @@ def measure(effort: Effort) -> Iterator[Row]:
 
 
 def at_most(pipelines: int, *, polls: int, repeats: int) -> Row:
-    with a_folder() as folder, simulator(folder, pipelines=pipelines, speed=10, history="1d") as simulated:
+    with (
+        a_folder() as folder,
+        simulator(folder, pipelines=pipelines, speed=10, history="1d", every=EVERY.get(pipelines, "1h")) as simulated,
+    ):
         ours, theirs = by_turns(lambda: of_service(simulated.url, polls), lambda: of_peer(simulated.url), repeats)
     return Row(
         what=f"the most memory ever, {pipelines:,} pipelines, {polls} polls and all history read",
@@ -83,8 +90,7 @@ def of_peer(api: str) -> float:
 def growth(effort: Effort) -> Row:
     """What memory there is after ten thousand polls beside what there was after the first thousand."""
     pipelines, polls = effort(200, 20), effort(10_000, 50)
-    with a_folder() as folder, simulator(folder, pipelines=pipelines, speed=600, history="1d") as simulated:
-        after = in_a_process_of_its_own(memory_while_polling, simulated.url, polls)
+    after = in_a_process_of_its_own(memory_while_polling, pipelines, polls)
     return Row(
         what=f"memory after each further tenth of {polls:,} polls, {pipelines} pipelines",
         unit="MB",
@@ -95,13 +101,16 @@ def growth(effort: Effort) -> Row:
     )
 
 
-def memory_while_polling(api: str, polls: int) -> list[float]:
-    """MB after each tenth of so many polls, one after the other, with what is read between them."""
+def memory_while_polling(pipelines: int, polls: int) -> list[float]:
+    """MB after each tenth of so many polls on a full record, one after the other; a twentieth of the pipelines change.
+
+    Most endings are successes: of failures in a row the newest 256 are kept of each pipeline, which takes long to fill.
+    """
     found = []
-    with a_folder() as folder, watching(folder, api) as (watch, _):
+    with a_folder() as folder, polling(folder, pipelines, pipelines * 500, failing=FAILING) as (watch, account, _):
         for number in range(1, polls + 1):
+            account.move_on(max(2, pipelines // 20))
             watch.poller.poll()
-            watch.chores.work(until=watch.desk.clock.monotonic())
             if number % (polls // 10) == 0:
                 found.append(memory_of()[1])
     return found

@@ -97,9 +97,9 @@ class BarePoll:
 
 
 @contextmanager
-def polling(folder: Path, pipelines: int, runs: int) -> Iterator[tuple[Any, Account, BarePoll]]:
+def polling(folder: Path, pipelines: int, runs: int, *, failing: int = 1) -> Iterator[tuple[Any, Account, BarePoll]]:
     """A poller on a full record, whose client answers by itself."""
-    account = Account(pipelines, now=SystemClock().now().replace(microsecond=0))
+    account = Account(pipelines, now=SystemClock().now().replace(microsecond=0), failing=failing)
     bare = BarePoll(folder)
     with watching(folder, "http://127.0.0.1:9", max_pipelines=pipelines) as (watch, database):
         fill(database, runs, account)
