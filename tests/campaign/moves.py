@@ -236,12 +236,20 @@ class Director:
             self._stage.never.wait(0.1)
         return False
 
+    def _says_so(self, replica: Replica, process: Process | None) -> bool:
+        """Whether a config that was refused shows within 10 s, while it is this process that serves."""
+        for _ in range(100):
+            if replica.process is not process or not replica.expected():
+                return True
+            if replica.sample("maia_exporter_config_last_reload_successful") in (0, None):
+                return True
+            self._stage.never.wait(0.1)
+        return False
+
     def _must_have_refused(self, replica: Replica, process: Process | None) -> None:
         """A bad file changes nothing and says so; then the good one is back."""
-        if replica.process is process and replica.expected():
-            refused = replica.sample("maia_exporter_config_last_reload_successful")
-            if refused not in (0, None):
-                self._stage.trouble.append("a bad config was read again, and it does not say that it was refused")
+        if not self._says_so(replica, process):
+            self._stage.trouble.append("a bad config was read again, and it does not say that it was refused")
         replica.reload()
 
     def _server_restart(self) -> None:
