@@ -5,7 +5,6 @@ from __future__ import annotations
 import email
 import email.policy
 import json
-import socket
 import ssl
 import threading
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from typing import Any, Protocol
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP
+from e2e.processes import free_port
 
 
 @dataclass(frozen=True)
@@ -238,12 +238,6 @@ class MailTarget:
             came = self.arrived.wait_for(lambda: len(self.mails) >= number, timeout)
         assert came, f"{len(self.mails)} of {number} mails came"
         return self.mails
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
 
 
 def _only(password: str) -> Any:

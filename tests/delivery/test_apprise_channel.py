@@ -7,11 +7,12 @@ import logging
 import threading
 
 import pytest
+from e2e.processes import free_port
 
 from exporter import apprise_channel
 from exporter.core.delivery import Outcome, OutcomeClass
 
-from .targets import PAGE, Answer, free_port
+from .targets import PAGE, Answer
 
 SLACK = "slack://T12345678/B12345678/abcdefghijklmnopqrstuvwx"
 BOT = "slack://xoxb-1234-1234-abcdefghijklmnop/#ops"

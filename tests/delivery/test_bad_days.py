@@ -6,6 +6,7 @@ import re
 from datetime import timedelta
 
 import pytest
+from e2e.processes import free_port
 
 from exporter.core.notice import Decision, Dispatch, EventKind
 from exporter.notifier.tidier import Tidier
@@ -14,7 +15,7 @@ from exporter.store.database import Database
 from exporter.store.errors import NotLeading
 
 from .post import NOON, Post, decision, event_ids, notice
-from .targets import OK, Answer, free_port
+from .targets import OK, Answer
 
 HOUR = 3600.0
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from e2e.processes import free_port
 from sqlalchemy import Connection
 
 from exporter import apprise_channel
@@ -24,7 +25,7 @@ from exporter.store.database import Database
 from exporter.store.errors import StoreUnavailable
 
 from .post import COMPOSER, NOON, Heard, decision, event_ids
-from .targets import OK, Answer, free_port
+from .targets import OK, Answer
 
 CLOCK = SystemClock()
 

@@ -1,5 +1,6 @@
 """Real processes for the end-to-end tests, each on a free port: simulator, service, Prometheus."""
 
+import itertools
 import json
 import os
 import shutil
@@ -9,7 +10,7 @@ import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +39,29 @@ def until(condition: Callable[[], Any], *, timeout: float = 60.0, every: float =
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that nobody listens on, another one each time.
+
+    Below those that the system gives to clients: one of these could be gone before a program that takes a second to
+    start has bound it. Each worker has a range of its own.
+    """
+    for port in _PORTS:
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
+    raise AssertionError("an endless range has ended")
+
+
+def _own_ports() -> Iterator[int]:
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw9").removeprefix("gw")
+    first, number = 11_000 + 2_000 * (int(worker) % 10), 2_000
+    begin = os.getpid() * 37 % number  # another run on this machine begins elsewhere
+    return (first + (begin + step) % number for step in itertools.count())
+
+
+_PORTS = _own_ports()
 
 
 def need(program: str) -> str:
