@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import httpx
+from crash.harness import RUN_ID
 from delivery.targets import OK, HttpTarget
 from e2e.processes import Service, Simulator, until
 from sqlalchemy import create_engine, text
@@ -31,8 +32,6 @@ project = "Finance"
 name = "finance/load.orch.yaml"
 duration = "10h"
 """
-
-RUN_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 EVENT_ID = re.compile(r"^event id: (\S+)", re.MULTILINE)
 
