@@ -47,14 +47,20 @@ mode = "observe"
 allow_short = true
 """
 
+EXPECTATIONS = """
+[[expectations]]
+pipelines = ["steady-*"]
+success_within = "20s"
+"""
+
 WARN_AFTER, CANCEL_AFTER, FORCE_AFTER = 4.0, 8.0, 6.0
 TRIGGERS = ("API", "SCHEDULE", "SCHEDULE_RUN_NOW")
 UNFINISHED = ("RUNNING", "CANCELLING")
 
 
 def script() -> str:
-    """Sixteen pipelines in each of two environments."""
-    names = [(name, number) for name in ("load", "nightly", "watched", "free") for number in range(1, 5)]
+    """Twenty pipelines in each of two environments."""
+    names = [(name, number) for name in ("load", "nightly", "watched", "free", "steady") for number in range(1, 5)]
     return SCRIPT.format(pipelines="".join(PIPELINE.format(name=name, number=number) for name, number in names))
 
 
@@ -62,6 +68,11 @@ def covered(run: dict[str, Any]) -> bool:
     """Whether the cancel-mode limit is about a run."""
     name = run["pipelineName"].rpartition("/")[2]
     return run["environmentName"] == "prod" and name.startswith("nightly-") and run["trigger"] in TRIGGERS
+
+
+def expected(run: dict[str, Any]) -> bool:
+    """Whether its pipeline is to succeed now and then."""
+    return run["pipelineName"].rpartition("/")[2].startswith("steady-")
 
 
 def instant(text: str) -> float:

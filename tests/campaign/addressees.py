@@ -26,13 +26,13 @@ class Slack:
     """`hooks.slack.com`, as far as the service can tell."""
 
     moods = (
-        "down", "hang", "stored_hang", "error", "stored_error", "throttle", "refuse", "page", "slow", "stored_drop",
-        "drop",
+        "down", "hang", "stored_hang", "error", "stored_error", "throttle", "refuse", "poison", "page", "slow",
+        "stored_drop", "drop",
     )  # fmt: skip
 
     def __init__(self, tls: ssl.SSLContext, trigger: Trigger) -> None:
         self.copies: list[Copy] = []
-        self.asked = 0
+        self.declined: list[str] = []  # the bodies that it would not have, whatever they say
         self._tls, self._trigger = tls, trigger
         self._mood = ""
         self._calm = threading.Event()
@@ -58,13 +58,14 @@ class Slack:
             self._server.stop()
 
     def _answer(self, posted: Posted) -> Answer:
-        self.asked += 1
         mood, calm = self._mood, self._calm
         if mood == "slow":
             threading.Timer(3, calm.set).start()
         well = mood in ("", "slow", "down")  # a server that goes down answers whom it was listening to
         if well or mood.startswith("stored_"):
             self.copies.append(Copy(posted.title, posted.body, confirmed=well))
+        if mood == "poison":
+            self.declined.append(posted.body)
         return {
             "hang": Answer(status=503, after=calm, drop=True),
             "stored_hang": Answer(after=calm, drop=True),
@@ -72,6 +73,7 @@ class Slack:
             "stored_error": Answer(status=500, body=b"rollup_error"),
             "throttle": Answer(status=429, body=b"rate_limited", headers={"Retry-After": "2"}),
             "refuse": Answer(status=401, body=b"invalid_auth"),
+            "poison": Answer(status=400, body=b"invalid_blocks"),
             "page": PAGE,
             "slow": Answer(after=calm),
             "stored_drop": Answer(drop=True),
@@ -85,6 +87,7 @@ class Mail:
     moods = ("down", "hang", "stored_hang", "error", "throttle", "refuse", "slow", "stored_drop")
 
     def __init__(self, trigger: Trigger) -> None:
+        self.declined: list[str] = []
         self._before: list[Copy] = []  # of servers that went down
         self._mood = ""
         self._trigger = trigger

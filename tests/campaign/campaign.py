@@ -68,6 +68,8 @@ def _calm(stage: Stage, say: Callable[[str], None]) -> None:
     stage.new_url()  # what was suspended, held back or too doubtful is tried at once
     for replica in stage.replicas:
         replica.start()
+    stage.up()
+    stage.retry_dead_letters()
     say("calm: waiting until everything has ended, is told and counted")
     began = time.perf_counter()
     try:

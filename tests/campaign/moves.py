@@ -15,8 +15,8 @@ from typing import Any
 from e2e.processes import Process
 
 from .schedule import Move
-from .stage import Replica, Stage
-from .store import PostgresStore, SqliteStore
+from .stage import BAD_CONFIGS, Replica, Stage
+from .store import OUTAGES, PostgresStore, SqliteStore
 
 _RELOADED = "maia_exporter_config_last_reload_success_timestamp_seconds"
 _POLLS = "maia_exporter_polls_total"
@@ -33,7 +33,8 @@ class Director:
         self._numbers = itertools.count()
         self._queue: list[tuple[float, int, Callable[[], None], str]] = []
         self._turn = 0
-        self._store_is_broken = False
+        self._store_is_broken_until = 0.0
+        self._bad_configs = list(BAD_CONFIGS)
         for move in moves:
             self._at(move.at, lambda move=move: self._make(move), str(move))
 
@@ -174,21 +175,24 @@ class Director:
     def _disk_full(self, *, seconds: float) -> None:
         store = self._stage.store
         assert isinstance(store, SqliteStore)
-        self._store_is_broken = True
+        self._break_store(seconds)
         store.fill()
         self._stage.count["full disks"] += 1
         self._later(seconds, store.empty)
-        self._later(seconds + 3, self._store_works)
 
     def _disk_error(self, *, seconds: float, error: str) -> None:
-        self._store_is_broken = True
+        self._break_store(seconds)
         self._stage.count["disk errors"] += 1
         calls = "pwrite64,fsync,fdatasync,ftruncate"
         self._trace(self._next(), seconds, calls, f"{calls}:error={error}")
-        self._later(seconds + 3, self._store_works)
 
-    def _store_works(self) -> None:
-        self._store_is_broken = False
+    @property
+    def _store_is_broken(self) -> bool:
+        return time.perf_counter() < self._store_is_broken_until
+
+    def _break_store(self, seconds: float) -> None:
+        """A service may end because of it until it has had time to begin again."""
+        self._store_is_broken_until = max(self._store_is_broken_until, time.perf_counter() + seconds + 3)
 
     def _clock(self, *, seconds: float, offset: int) -> None:
         """Our clock jumps, and later back."""
@@ -203,9 +207,11 @@ class Director:
         stage.count[f"config: {change}"] += 1
         if change == "bad":
             replica = self._next()
-            if replica.reload(bad=True):
+            self._bad_configs = self._bad_configs[1:] + self._bad_configs[:1]
+            word = self._bad_configs[0]
+            if replica.reload(bad=BAD_CONFIGS[word]):
                 process = replica.process
-                self._later(4, lambda: self._must_have_refused(replica, process))
+                self._later(4, lambda: self._must_have_refused(replica, process, word))
         elif change == "rate":
             stage.rates["mail"] = 90 if stage.rates["mail"] == 60 else 60
             self._reload()
@@ -236,20 +242,21 @@ class Director:
             self._stage.never.wait(0.1)
         return False
 
-    def _says_so(self, replica: Replica, process: Process | None) -> bool:
-        """Whether a config that was refused shows within 10 s, while it is this process that serves."""
+    def _says_so(self, replica: Replica, process: Process | None, word: str) -> bool:
+        """Whether a refused config shows within 10 s, and why in the log, while it is this process that serves."""
         for _ in range(100):
             if replica.process is not process or not replica.expected():
                 return True
-            if replica.sample("maia_exporter_config_last_reload_successful") in (0, None):
+            shown = replica.sample("maia_exporter_config_last_reload_successful")
+            if shown is None or (shown == 0 and process and word in process.text):
                 return True
             self._stage.never.wait(0.1)
         return False
 
-    def _must_have_refused(self, replica: Replica, process: Process | None) -> None:
+    def _must_have_refused(self, replica: Replica, process: Process | None, word: str) -> None:
         """A bad file changes nothing and says so; then the good one is back."""
-        if not self._says_so(replica, process):
-            self._stage.trouble.append("a bad config was read again, and it does not say that it was refused")
+        if not self._says_so(replica, process, word):
+            self._stage.trouble.append(f"a bad config ({word}) was read again, and it does not say that it was refused")
         replica.reload()
 
     def _server_restart(self) -> None:
@@ -261,6 +268,29 @@ class Director:
         self._stage.excuse()
 
     # The API
+
+    def _outage(self) -> None:
+        """The API is away for as long as it takes until somebody is told; nothing else is done meanwhile."""
+        stage = self._stage
+        if self._store_is_broken:
+            return  # what cannot be written down is told to nobody
+        began = time.perf_counter()
+        while not any(replica.sample("maia_up") for replica in stage.replicas):
+            if time.perf_counter() - began > 15:
+                return  # something else keeps it from polling
+            self._keep_alive()
+            stage.never.wait(0.2)
+        before = len(stage.store.rows(OUTAGES))
+        fault = stage.simulator.tell("faults", kind="status", status=503)["id"]
+        while len(stage.store.rows(OUTAGES)) == before:
+            if time.perf_counter() - began > 75:
+                stage.trouble.append("polls failed for a minute, and nobody is told")
+                break
+            self._keep_alive()
+            stage.never.wait(0.5)
+        stage.count["outages"] += 1
+        self._unfault(fault)
+        self._began += time.perf_counter() - began
 
     def _api(self, *, fault: str, for_seconds: float, **settings: Any) -> None:
         simulator = self._stage.simulator

@@ -67,7 +67,8 @@ class Scraper:
             return
         self.scrapes += 1
         if trouble or seconds > SLOW_SECONDS:
-            self.failed.append(f"{trouble or page} after {seconds:.1f} s")
+            at = time.strftime("%H:%M:%SZ", time.gmtime())
+            self.failed.append(f"{trouble or page} after {seconds:.1f} s, at {at}, process {before}")
         elif page == "/metrics":
             self._compare(text)
 

@@ -26,7 +26,7 @@ from crash.harness import Trigger
 from delivery.targets import HttpTarget
 from e2e.processes import EXPORTER, Process, Simulator, free_port, until
 
-from .account import LIMITS, Account, instant, script
+from .account import EXPECTATIONS, LIMITS, Account, instant, script
 from .addressees import Mail, Slack
 from .scraper import Scraper
 from .store import LEASED, PostgresStore, SqliteStore
@@ -58,8 +58,17 @@ name = "mail"
 url = "mailto://localhost:{mail_port}/?from=maia{mail}@example.com&to=oncall@example.com&mode=insecure"
 max_per_minute = {mail_rate}
 {limits}
+{expectations}
 """
 
+BAD_CONFIGS = {
+    "nonsense": "[nonsense]",
+    "success_withn": "[[expectations]]\nsuccess_withn = '20s'",
+    "nowhere": "[[targets]]\nname = 'nowhere'\nurl = 'nowhere://x'",
+    "[[routes]] #1 environments": "[[routes]]\ntargets = ['mail']\nenvironments = []",
+}
+"""What must be refused, by words that the refusal must hold: a misspelt table or key, a target that does not load, a
+route that nothing can match."""
 
 _UP = re.compile(r"^maia_up 1(\.0)?$", re.M)
 
@@ -134,12 +143,12 @@ class Replica:
         elif (code != 0 and held) or seconds > 12:
             self.stage.trouble.append(f"SIGTERM: exit code {code} after {seconds:.1f} s")
 
-    def reload(self, *, bad: bool = False) -> bool:
-        """Write its config anew and let it read that; whether it could be asked to."""
+    def reload(self, *, bad: str = "") -> bool:
+        """Write its config anew, with something bad added, and let it read that; whether it could be asked to."""
         if self.process is None or self.expected() is None or not self.serves:
             return False
         good = self.stage.config(self.port)
-        self.config.write_text(f"{good}\n[nonsense]\n" if bad else good)
+        self.config.write_text(f"{good}\n{bad}\n" if bad else good)
         self.stage.count["reloads"] += 1
         os.kill(self.process.pid, signal.SIGHUP)
         return True
@@ -261,6 +270,7 @@ class Stage:
             mail_rate=self.rates["mail"],
             mail_port=self.mail.port,
             limits=LIMITS.format(mode=self.mode),
+            expectations=EXPECTATIONS,
         )
 
     def new_url(self) -> None:
@@ -298,6 +308,14 @@ class Stage:
     def end_if_going(self, run_id: str) -> None:
         """A run ends by itself, unless it has."""
         self.simulator.end_run(run_id)
+
+    def retry_dead_letters(self) -> None:
+        """What an operator does about messages that a target would not have, once it would."""
+        command = [EXPORTER, "alerts", "retry", "--config", str(self.replicas[0].config)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        if done.returncode:
+            self.trouble.append(f"alerts retry: exit code {done.returncode}: {done.stderr.strip()[-600:]}")
+        self.look_for_secrets(f"{done.stdout} {done.stderr}".encode(), "what alerts retry says")
 
     # What died while sending
 

@@ -20,6 +20,7 @@ _DELIVERIES = "SELECT e.event_id, d.target FROM delivery d JOIN event e ON e.seq
 LEASED = _DELIVERIES + "('leased')"
 OPEN = _DELIVERIES + "('pending', 'leased')"
 EVENTS = "SELECT event_id FROM event"
+OUTAGES = EVENTS + " WHERE event_id LIKE 'exporter:EXPORTER:polls_fail:%'"
 
 
 class SqliteStore:

@@ -9,18 +9,25 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import httpx
 
-from .account import CANCEL_AFTER, FORCE_AFTER, UNFINISHED, covered, instant
-from .addressees import Copy
+from .account import CANCEL_AFTER, FORCE_AFTER, UNFINISHED, covered, expected, instant
+from .addressees import Copy, Mail, Slack
 from .messages import events_in, marked
 from .stage import Stage
 from .store import EVENTS, OPEN
 
 LOOK_SECONDS = 12.0
 """How long before a request the run was last looked at: the 10 s that are allowed, and time for both to travel."""
+
+LATEST_SECONDS = 65.0
+"""How late a run can surface in the account: so far apart, nothing can make it unclear which of two came first."""
+
+OUT_SECONDS = 100.0
+"""A gap of this length cannot pass unseen, whatever is done to the service."""
 
 SLACK = 0.05
 """Seconds by which two stamps of one clock may differ by rounding."""
@@ -85,7 +92,10 @@ def judge(stage: Stage, name: str) -> Verdict:
         copies = [(copy, events_in(copy.body)) for copy in addressee.copies]
         verdict.messages += len(copies)
         told = set().union(*(events for _, events in copies)) if copies else set()
-        verdict.lost += [f"{event} never reached {target}" for event in sorted(_must_be_told(ours, heard) - told)]
+        must = _must_be_told(ours, heard) | _must_recover(ours, declined=_declined(addressee))
+        verdict.lost += [f"{event} never reached {target}" for event in sorted(must - told)]
+        verdict.lost += [f"{gap} never reached {target}" for gap in _gaps(ours) if not _is_told(gap, told)]
+        verdict.lost += [f"{event} never reached {target}" for event in _ends_of_outages(told) - told]
         verdict.false += [f"{event} at {target}: {why}" for event, why in _false(told, ours, recorded)]
         _repeats(verdict, target, copies, stage.excused)
         verdict.other += [f"{target}: says nothing of any event: {copy.title}" for copy, events in copies if not events]
@@ -113,6 +123,61 @@ def _must_be_told(runs: dict[str, dict[str, Any]], heard: set[str]) -> set[str]:
     return told
 
 
+def _steady(runs: dict[str, dict[str, Any]]) -> Iterable[list[dict[str, Any]]]:
+    """The finished runs of each pipeline of which success is expected, in the order of their ends."""
+    pipelines = defaultdict(list)
+    for run in runs.values():
+        if expected(run):
+            pipelines[run["pipelineName"]].append(run)
+    for finished in pipelines.values():
+        yield sorted(finished, key=lambda run: instant(run["finishedAt"]))
+
+
+def _declined(addressee: Slack | Mail) -> set[str]:
+    return set().union(*map(events_in, addressee.declined))
+
+
+def _must_recover(runs: dict[str, dict[str, Any]], *, declined: set[str]) -> set[str]:
+    """The first success after a failure, where nothing else can have come first, and the failure was not declined."""
+    told = set()
+    for finished in _steady(runs):
+        failures: list[dict[str, Any]] = []
+        for run in finished:
+            if run["status"] != "SUCCESS":
+                failures.append(run)
+                continue
+            ids = {f"{failure['pipelineExecutionId']}:FAILED" for failure in failures}
+            long_ago = failures and instant(run["finishedAt"]) - instant(failures[0]["finishedAt"]) > LATEST_SECONDS
+            if long_ago and not ids & declined:
+                told.add(f"{run['pipelineExecutionId']}:RECOVERED")
+            failures = []
+    return told
+
+
+def _gaps(runs: dict[str, dict[str, Any]]) -> Iterable[tuple[str, float]]:
+    """Pipeline and last success before each gap that must have been told as OVERDUE."""
+    for finished in _steady(runs):
+        good = [instant(run["finishedAt"]) for run in finished if run["status"] == "SUCCESS"]
+        for before, after in pairwise(good):
+            if after - before > OUT_SECONDS:
+                yield finished[0]["pipelineName"], before
+
+
+def _is_told(gap: tuple[str, float], told: set[str]) -> bool:
+    pipeline, since = gap
+    return any(
+        f"{pipeline}:OVERDUE:" in event and int(since) == int(instant(event.partition(":OVERDUE:")[2]))
+        for event in told
+    )
+
+
+def _ends_of_outages(told: set[str]) -> set[str]:
+    """An outage gives two events, down and up again."""
+    return {event.replace(":polls_fail:", ":polls_work:") for event in told if ":polls_fail:" in event} | {
+        event.replace(":polls_work:", ":polls_fail:") for event in told if ":polls_work:" in event
+    }
+
+
 def _false(told: set[str], runs: dict[str, dict[str, Any]], recorded: set[str]) -> Iterable[tuple[str, str]]:
     for event in sorted(told):
         run_id, _, what = event.partition(":")
@@ -121,6 +186,10 @@ def _false(told: set[str], runs: dict[str, dict[str, Any]], recorded: set[str]) 
         if event not in recorded:
             yield event, "it was sent before it was written down"
         if run_id == "exporter" or what.startswith("EXPORTER"):
+            continue
+        if kind == "OVERDUE":
+            if not expected({"pipelineName": run_id}):
+                yield event, "nothing is expected of it"
             continue
         if run is None:
             yield event, "a run from before our time, or none at all"
