@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, timedelta
+from functools import cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.core import exporter_notice
+from exporter.core.events import RunsPossiblyMissed
 from exporter.core.expectations import Expectation
 from exporter.core.messages import BODY_LIMIT, REPEAT, TITLE_LIMIT, local_time, render
 from exporter.core.model import PipelineKey, Status, Trigger
@@ -32,11 +34,8 @@ HOSTILE = (
 )
 
 
-def noticed(event_id, story):
-    return story.outbox[event_id].notice
-
-
-def story_of_a_night():
+@cache
+def night():
     everything = Route(targets=("oncall",), events=frozenset(EventKind), remind_every=timedelta(hours=1))
     story = Story(
         routes=[everything],
@@ -55,32 +54,52 @@ def story_of_a_night():
     return story
 
 
-NIGHT = story_of_a_night()
+def at_night(event_id):
+    return lambda: night().outbox[event_id].notice
+
+
+def about_us(word, *what, **how):
+    return lambda: word(*what, **how)
+
+
+DOWN = {"cause": "timeout", "error": "read the list: no answer in 30 s"}
+MISSED = RunsPossiblyMissed(since=at(0), until=at(11_000))
 GOLDENS = {
-    "failed": (noticed(f"{ID(1)}:FAILED", NIGHT), {"detail": f"Load orders: {SAID}"}),
-    "failed_alone": (noticed(f"{ID(1)}:FAILED", NIGHT), {"detail": ""}),
-    "failed_hostile": (noticed(f"{ID(3)}:FAILED", NIGHT), {"detail": HOSTILE}),
-    "failed_repeat": (noticed(f"{ID(1)}:FAILED", NIGHT), {"possible_repeat": True}),
-    "failed_minimal": (noticed(f"{ID(3)}:FAILED", NIGHT), {"minimal": True, "possible_repeat": True}),
-    "failed_sent_late": (noticed(f"{ID(1)}:FAILED", NIGHT), {"now": at(200)}),
-    "forbidden": (noticed(f"{ID(2)}:FORBIDDEN", NIGHT), {}),
-    "reminder": (noticed(f"{ID(2)}:FORBIDDEN:reminder:1", NIGHT), {}),
-    "cancelled_late": (noticed(f"{ID(5)}:CANCELLED", NIGHT), {}),
-    "recovered_late": (noticed(f"{ID(6)}:RECOVERED", NIGHT), {}),
-    "vanished": (noticed(f"{ID(4)}:VANISHED", NIGHT), {}),
+    "failed": (at_night(f"{ID(1)}:FAILED"), {"detail": f"Load orders: {SAID}"}),
+    "failed_alone": (at_night(f"{ID(1)}:FAILED"), {"detail": ""}),
+    "failed_hostile": (at_night(f"{ID(3)}:FAILED"), {"detail": HOSTILE}),
+    "failed_repeat": (at_night(f"{ID(1)}:FAILED"), {"possible_repeat": True}),
+    "failed_minimal": (at_night(f"{ID(3)}:FAILED"), {"minimal": True, "possible_repeat": True}),
+    "failed_sent_late": (at_night(f"{ID(1)}:FAILED"), {"now": at(200)}),
+    "forbidden": (at_night(f"{ID(2)}:FORBIDDEN"), {}),
+    "reminder": (at_night(f"{ID(2)}:FORBIDDEN:reminder:1"), {}),
+    "cancelled_late": (at_night(f"{ID(5)}:CANCELLED"), {}),
+    "recovered_late": (at_night(f"{ID(6)}:RECOVERED"), {}),
+    "vanished": (at_night(f"{ID(4)}:VANISHED"), {}),
     "overdue": (
-        noticed(f"{FINANCE}/prod/finance/nightly-load.orch.yaml:OVERDUE:2026-01-05T01:10:00Z", NIGHT),
+        at_night(f"{FINANCE}/prod/finance/nightly-load.orch.yaml:OVERDUE:2026-01-05T01:10:00Z"),
         {"now": at(700)},
     ),
-    "polls_fail": (
-        exporter_notice.polls_fail(
-            since=at(10), last_good_at=at(9), cause="timeout", error="read the list: no answer in 30 s", now=at(15)
-        ),
+    "polls_fail": (about_us(exporter_notice.polls_fail, since=at(10), last_good_at=at(9), now=at(15), **DOWN), {}),
+    "polls_never_worked": (
+        about_us(exporter_notice.polls_fail, since=at(10), last_good_at=None, now=at(15), **DOWN),
         {},
     ),
-    "polls_work": (exporter_notice.polls_work(since=at(10), last_good_at=at(9), now=at(75)), {}),
-    "target_suspended": (exporter_notice.target_suspended("data-oncall", reason="the service said 404", at=at(1)), {}),
-    "dead_letters": (exporter_notice.dead_letters("data-oncall", count=2, reason="400 twice", at=at(1)), {}),
+    "polls_work": (about_us(exporter_notice.polls_work, since=at(10), last_good_at=at(9), now=at(75)), {}),
+    "polls_work_at_last": (about_us(exporter_notice.polls_work, since=at(10), last_good_at=None, now=at(75)), {}),
+    "target_suspended": (
+        about_us(exporter_notice.target_suspended, "data-oncall", reason="the service said 404", at=at(1)),
+        {},
+    ),
+    "target_back": (about_us(exporter_notice.target_back, "data-oncall", since=at(1), at=at(200)), {}),
+    "target_back_unknown": (about_us(exporter_notice.target_back, "data-oncall", since=None, at=at(200)), {}),
+    "dead_letters": (
+        about_us(exporter_notice.dead_letters, "data-oncall", count=2, reason="400 twice", at=at(1)),
+        {},
+    ),
+    "dead_letter": (about_us(exporter_notice.dead_letters, "data-oncall", count=1, reason="400", at=at(1)), {}),
+    "runs_possibly_missed": (about_us(exporter_notice.runs_possibly_missed, MISSED, detected_at=at(11_000)), {}),
+    "target_test": (about_us(exporter_notice.target_test, "data-oncall", at=at(1)), {}),
 }
 
 
@@ -92,8 +111,8 @@ def rendered(notice, **how):
 @pytest.mark.parametrize("name", GOLDENS)
 def test_golden_messages(name):
     """To change them on purpose: look at every text, would you act on it at 3 a.m.? Then write it to the file."""
-    notice, how = GOLDENS[name]
-    message = rendered(notice, **how)
+    noticed, how = GOLDENS[name]
+    message = rendered(noticed(), **how)
     text = f"{message.title}\n\n{message.body}\n"
     assert text == (GOLDEN / f"{name}.txt").read_text()
 
@@ -164,7 +183,7 @@ def test_a_title_says_what_which_and_where(event, pipeline, environment, project
 
 
 def test_a_title_never_exceeds_150_characters_and_keeps_its_mark():
-    notice = replace(GOLDENS["failed"][0], subject="s" * 1_000)
+    notice = replace(GOLDENS["failed"][0](), subject="s" * 1_000)
     assert len(rendered(notice).title) == TITLE_LIMIT
     repeat = rendered(notice, possible_repeat=True).title
     assert len(repeat) == TITLE_LIMIT
@@ -232,7 +251,7 @@ def test_run_id_event_id_and_link_are_never_cut_away(message, detail, name, user
     ],
 )
 def test_a_service_for_very_short_messages_gets_the_ids_first(limit, kept):
-    notice, _ = GOLDENS["failed"]
+    notice = GOLDENS["failed"][0]()
     body = rendered(notice, body_limit=limit, title_limit=40).body
     assert len(body) <= limit
     labels = [line.partition(":")[0] for line in body.split("\n")]
@@ -240,7 +259,7 @@ def test_a_service_for_very_short_messages_gets_the_ids_first(limit, kept):
 
 
 def test_the_minimal_form_is_plain_ascii_without_a_word_of_the_api():
-    found = rendered(*[GOLDENS["failed_hostile"][0]], minimal=True)
+    found = rendered(GOLDENS["failed_hostile"][0](), minimal=True)
     assert (found.title + found.body).replace("\n", "").isascii()
     assert "html" not in found.body
 
@@ -256,12 +275,12 @@ def test_the_minimal_form_is_plain_ascii_without_a_word_of_the_api():
     ],
 )
 def test_a_link_is_one_word(link, shown):
-    body = rendered(GOLDENS["failed"][0], link=link).body
+    body = rendered(GOLDENS["failed"][0](), link=link).body
     assert [line for line in body.split("\n") if line.startswith("link")] == ([f"link: {shown}"] if shown else [])
 
 
 def test_overlong_ids_are_shortened_in_the_middle():
-    notice = replace(GOLDENS["failed"][0], run_id="r" * 400, event_id="r" * 400 + ":FAILED")
+    notice = replace(GOLDENS["failed"][0](), run_id="r" * 400, event_id="r" * 400 + ":FAILED")
     body = rendered(notice, link="").body
     assert len(body) <= BODY_LIMIT
     assert body.endswith("r:FAILED")
