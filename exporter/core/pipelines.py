@@ -33,9 +33,12 @@ def finish_order(record: RunRecord) -> FinishOrder:
 
 def note_activity(pipeline: PipelineState, instant: datetime) -> PipelineState:
     """The pipeline with a sign of life at `instant`."""
-    if pipeline.last_activity_at is not None and pipeline.last_activity_at >= instant:
-        return pipeline
-    return replace(pipeline, last_activity_at=instant)
+    newer = _newer(pipeline.last_activity_at, instant)
+    return pipeline if newer is pipeline.last_activity_at else replace(pipeline, last_activity_at=newer)
+
+
+def _newer(last: datetime | None, instant: datetime) -> datetime:
+    return instant if last is None or last < instant else last
 
 
 def note_started(pipeline: PipelineState, trigger: Trigger) -> PipelineState:
@@ -49,7 +52,6 @@ def note_finished(
 ) -> PipelineState:
     """The pipeline after one of its runs has finished; history (`counted=False`) moves the gauges only."""
     run, order = record.run, finish_order(record)
-    pipeline = note_activity(pipeline, run.finished_at or run.started_at or record.first_seen_at)
     last_success = pipeline.last_success
     streak = pipeline.streak
     if run.status is Status.SUCCESS and (last_success is None or order > last_success):
@@ -59,6 +61,7 @@ def note_finished(
         streak = streak_after_failure(streak, order)
     return replace(
         pipeline,
+        last_activity_at=_newer(pipeline.last_activity_at, run.finished_at or run.started_at or record.first_seen_at),
         last_run=_later(pipeline.last_run, run, order),
         recent=pipeline.recent.with_run(RecentRun(*order, run.status, _seconds(run))),
         last_success=last_success,

@@ -64,14 +64,6 @@ FAULTS = (
         needs={"kind": "kill_at", "step": "received"},
     ),
     Fault(
-        "takes a page for a yes",
-        "apprise_channel.py",
-        "if answer.ok and",
-        "if False and answer.ok and",
-        shows="lost: .* never reached slack",
-        needs={"kind": "target", "target": "slack", "mood": "page"},
-    ),
-    Fault(
         "takes an error for a yes",
         "core/delivery.py",
         _YES,
@@ -184,7 +176,7 @@ FAULTS = (
     ),
 )
 
-SOON = 0.6
+SOON = 0.3
 """The part of a schedule in which what a fault needs must come twice."""
 
 
