@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 DISCOVERY_CALLS = 10
 """Steps of discovery between two polls."""
 
-PAGES_IN_A_COMMIT = 50
+PAGES_IN_A_COMMIT = 25
 SECONDS_IN_A_COMMIT = 1.0
 PUBLISHED_EVERY = 5.0
 """Seconds: what the past adds is shown as it comes, but not at the price of reading it."""

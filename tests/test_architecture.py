@@ -10,7 +10,7 @@ PACKAGE = ROOT / "exporter"
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "migrations/versions" not in path.as_posix())
 
 LAYERS = (
-    ("core", "clock", "logs", "version"),
+    ("core", "clock", "heap", "logs", "version"),
     ("config", "maia", "apprise_answers"),
     ("store", "access"),
     ("metrics", "apprise_channel"),

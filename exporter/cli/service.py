@@ -11,6 +11,7 @@ import click
 from exporter.app import App, hold_signals, serve
 from exporter.cli.options import WrongConfig, common_options, fail, read_service_config, service_config_file
 from exporter.config.errors import ConfigError
+from exporter.heap import give_back
 from exporter.store.errors import StoreError
 from exporter.web.server import CannotListen
 
@@ -28,6 +29,7 @@ def run(config_path: Path | None) -> None:
     \b
     Example: maia-exporter run --config config.toml
     """
+    give_back()
     file = service_config_file(config_path)
     config = read_service_config(file)
     for warning in config.warnings():
