@@ -19,7 +19,7 @@ from exporter.store.errors import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import timedelta
+    from datetime import datetime, timedelta
 
     from exporter.core.model import Run
     from exporter.desk import Desk
@@ -207,6 +207,8 @@ class Chores:
         inside = tuple(run for run in runs if desk.in_scope(run))
         unknown = {run.run_id for run in inside} - account.state.unfinished.keys()
         settled = account.settled(unknown)
+        if sweep.origin is Origin.AUDIT:
+            settled |= unknown & self._let_go(inside, server_now)
         new = unknown - settled
         cursor = reads.after_page(account.state.cursor, sweep, runs, server_now, more=more, escaped=len(new))
         observed = Observation(origin=sweep.origin, server_now=server_now, runs=inside)
@@ -222,6 +224,12 @@ class Chores:
         desk.act(step, server_now=server_now)
         if more is None:
             _tell_the_end(sweep, escaped=sweep.escaped + len(new))
+
+    def _let_go(self, runs: Iterable[Run], server_now: datetime) -> set[str]:
+        """Those that ended before what the record still holds: with a short retention an audit looks behind it."""
+        before = server_now - self._retention
+        ends = {run.run_id: run.finished_at or run.started_at for run in runs if run.finished}
+        return {run_id for run_id, ended_at in ends.items() if ended_at is not None and ended_at < before}
 
     def _note_forbidden(self, sweep: Sweep, runs: list[Run], *, ended: bool) -> None:
         if sweep.token is None:

@@ -177,3 +177,16 @@ def test_a_year_of_runs_leaves_memory_and_record_as_small_as_the_retention(accou
     assert (
         scraped.total("maia_pipeline_runs_finished_total", pipeline_name=REFRESH) == 39
     )  # the first was there before us
+
+
+def test_a_run_that_the_record_has_let_go_of_is_not_new_again_when_the_audit_meets_it(account, start):
+    service = start(account, poll={"lookback": "1h"}, store={"retention": "3h"})
+    service.rounds()
+    account.run(status="FAILED", ago="1s", duration="1s")
+    service.rounds(24, seconds=1800)
+    with service.database.reading() as connection:
+        kept = connection.exec_driver_sql("SELECT count(*) FROM run").scalar_one()
+    assert kept == 0
+    scraped = service.scrape()
+    assert scraped.total("maia_pipeline_runs_finished_total", pipeline_name=LOAD) == 1
+    assert scraped.total("maia_pipeline_runs_started_total", pipeline_name=LOAD) == 1
