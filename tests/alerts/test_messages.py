@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import UTC, timedelta
-from functools import cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -34,7 +33,7 @@ HOSTILE = (
 )
 
 
-@cache
+@pytest.fixture(scope="module")
 def night():
     everything = Route(targets=("oncall",), events=frozenset(EventKind), remind_every=timedelta(hours=1))
     story = Story(
@@ -55,11 +54,11 @@ def night():
 
 
 def at_night(event_id):
-    return lambda: night().outbox[event_id].notice
+    return lambda night: night.outbox[event_id].notice
 
 
 def about_us(word, *what, **how):
-    return lambda: word(*what, **how)
+    return lambda _: word(*what, **how)
 
 
 DOWN = {"cause": "timeout", "error": "read the list: no answer in 30 s"}
@@ -109,10 +108,10 @@ def rendered(notice, **how):
 
 
 @pytest.mark.parametrize("name", GOLDENS)
-def test_golden_messages(name):
+def test_golden_messages(name, night):
     """To change them on purpose: look at every text, would you act on it at 3 a.m.? Then write it to the file."""
     noticed, how = GOLDENS[name]
-    message = rendered(noticed(), **how)
+    message = rendered(noticed(night), **how)
     text = f"{message.title}\n\n{message.body}\n"
     assert text == (GOLDEN / f"{name}.txt").read_text()
 
@@ -182,8 +181,8 @@ def test_a_title_says_what_which_and_where(event, pipeline, environment, project
     assert " (" in shown
 
 
-def test_a_title_never_exceeds_150_characters_and_keeps_its_mark():
-    notice = replace(GOLDENS["failed"][0](), subject="s" * 1_000)
+def test_a_title_never_exceeds_150_characters_and_keeps_its_mark(night):
+    notice = replace(GOLDENS["failed"][0](night), subject="s" * 1_000)
     assert len(rendered(notice).title) == TITLE_LIMIT
     repeat = rendered(notice, possible_repeat=True).title
     assert len(repeat) == TITLE_LIMIT
@@ -250,16 +249,16 @@ def test_run_id_event_id_and_link_are_never_cut_away(message, detail, name, user
         (20, ["event id"]),
     ],
 )
-def test_a_service_for_very_short_messages_gets_the_ids_first(limit, kept):
-    notice = GOLDENS["failed"][0]()
+def test_a_service_for_very_short_messages_gets_the_ids_first(limit, kept, night):
+    notice = GOLDENS["failed"][0](night)
     body = rendered(notice, body_limit=limit, title_limit=40).body
     assert len(body) <= limit
     labels = [line.partition(":")[0] for line in body.split("\n")]
     assert labels[-len(kept) :] == kept
 
 
-def test_the_minimal_form_is_plain_ascii_without_a_word_of_the_api():
-    found = rendered(GOLDENS["failed_hostile"][0](), minimal=True)
+def test_the_minimal_form_is_plain_ascii_without_a_word_of_the_api(night):
+    found = rendered(GOLDENS["failed_hostile"][0](night), minimal=True)
     assert (found.title + found.body).replace("\n", "").isascii()
     assert "html" not in found.body
 
@@ -274,13 +273,13 @@ def test_the_minimal_form_is_plain_ascii_without_a_word_of_the_api():
         ("https://x/" + "y" * 2_000, None),
     ],
 )
-def test_a_link_is_one_word(link, shown):
-    body = rendered(GOLDENS["failed"][0](), link=link).body
+def test_a_link_is_one_word(link, shown, night):
+    body = rendered(GOLDENS["failed"][0](night), link=link).body
     assert [line for line in body.split("\n") if line.startswith("link")] == ([f"link: {shown}"] if shown else [])
 
 
-def test_overlong_ids_are_shortened_in_the_middle():
-    notice = replace(GOLDENS["failed"][0](), run_id="r" * 400, event_id="r" * 400 + ":FAILED")
+def test_overlong_ids_are_shortened_in_the_middle(night):
+    notice = replace(GOLDENS["failed"][0](night), run_id="r" * 400, event_id="r" * 400 + ":FAILED")
     body = rendered(notice, link="").body
     assert len(body) <= BODY_LIMIT
     assert body.endswith("r:FAILED")

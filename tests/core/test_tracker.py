@@ -7,7 +7,7 @@ import pytest
 
 from exporter.core.globs import Scope
 from exporter.core.model import PipelineKey, Status, Trigger
-from exporter.core.state import Change, Cursor, Origin, ScopeEpoch, State
+from exporter.core.state import Change, Cursor, Origin, PipelineState, RunRecord, ScopeEpoch, State
 
 from .ledger import EXPORT, LOAD, REFRESH, T0, WATCHING, Ledger, minutes, run
 
@@ -307,3 +307,45 @@ def test_changes_one_after_the_other_are_one_change():
     assert both.project_names == {"p1": "Uno", "p2": "Two"}
     assert both.cursor == later.cursor
     assert first.then(Change()) == first
+
+
+FAILED_AT_9 = run(status="FAILED", end=9)
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize(
+    ("weaker", "stronger"),
+    [
+        (run(), FAILED_AT_9),  # a run that has ended does not run any more
+        (run(status="CANCELLING"), FAILED_AT_9),
+        (run(), run(status="CANCELLING")),  # nothing goes back from there
+        (run(), run(status="UNKNOWN")),
+        (run(status="UNKNOWN"), run(status="CANCELLING")),
+        (run(status="FAILED"), FAILED_AT_9),  # a row with times says more
+        (run(status="SUCCESS"), FAILED_AT_9),
+        (run(status="SUCCESS", start=None, end=9), FAILED_AT_9),
+    ],
+    ids=lambda row: f"{row.status.value} {row.started_at is not None} {row.finished_at is not None}",
+)
+def test_of_two_rows_of_a_run_in_one_read_the_stronger_stands(weaker, stronger, backwards):
+    ledger = Ledger()
+    ledger.observe(*([stronger, weaker] if backwards else [weaker, stronger]), at=10)
+    assert ledger.records["r1"].run.status is stronger.status
+    assert ledger.records["r1"].run.finished_at == stronger.finished_at
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        Change(runs=(RunRecord(run=run(), first_seen_at=T0),)),
+        Change(pipelines=(PipelineState(key=LOAD, first_seen_at=T0, watched_since=T0),)),
+        Change(pruned_pipelines=(LOAD,)),
+        Change(forgotten_runs=("r1",)),
+        Change(project_names={"p1": "Finance"}),
+        Change(cursor=WATCHING),
+    ],
+    ids=lambda change: next(name for name in Change.__slots__ if getattr(change, name)),
+)
+def test_whatever_has_changed_is_written(change):
+    assert change
+    assert not Change()
