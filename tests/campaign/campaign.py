@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -33,9 +34,12 @@ def campaign(
         with Stage(folder, store) as stage:
             if not stage.faketime:
                 without |= {"clock"}
-            expected = {"disk_full", "disk_error", "kill_write"} if kind == "postgresql" else set()
-            for missing in sorted(without - expected):
+            if kind == "postgresql":
+                without -= {"disk_full", "disk_error", "kill_write"}  # of a disk that is not ours
+            for missing in sorted(without):
                 say(f"NOT DONE on this machine: {missing} (needs root, or Debian's strace and faketime)")
+            if os.environ.get("CI") == "true":  # there a program that is missing is a failure
+                stage.trouble += [f"not done: {missing}" for missing in sorted(without - {"disk_full"})]
             _begin(stage)
             moves = schedule(seed, seconds, shared_store=kind == "postgresql", without=frozenset(without))
             Director(stage, moves, seconds=seconds, say=say).run()

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from crash.harness import Trigger
 from e2e.processes import Process
 
 from .schedule import Move
@@ -20,6 +21,9 @@ from .store import OUTAGES, PostgresStore, SqliteStore
 
 _RELOADED = "maia_exporter_config_last_reload_success_timestamp_seconds"
 _POLLS = "maia_exporter_polls_total"
+
+ARMED_SECONDS = 4.0
+"""How long a service waits for the delivery at which it is to be killed."""
 
 
 class Director:
@@ -35,6 +39,7 @@ class Director:
         self._turn = 0
         self._store_is_broken_until = 0.0
         self._bad_configs = list(BAD_CONFIGS)
+        self._armed: list[tuple[float, Trigger, Replica, Process]] = []
         for move in moves:
             self._at(move.at, lambda move=move: self._make(move), str(move))
 
@@ -81,6 +86,7 @@ class Director:
 
     def _keep_alive(self) -> None:
         """What has died is started again, as a supervisor does; it may die of us, or of a store that does not work."""
+        self._let_go()
         for replica in self._stage.replicas:
             process = replica.process
             if process is None or process.ended() is None:
@@ -95,6 +101,18 @@ class Director:
                 self._stage.count["other ends"] += 1
                 self._stage.never.wait(1)
             replica.start()
+
+    def _let_go(self) -> None:
+        """Who was to be killed at a delivery that did not come may have been stopped for it: it goes on."""
+        while self._armed and self._armed[0][0] < time.perf_counter():
+            _, trigger, replica, process = self._armed.pop(0)
+            trigger.arm(0, "")
+            if not replica.stopped and process.ended() is None:
+                os.kill(process.pid, signal.SIGCONT)
+
+    def _moment(self) -> None:
+        self._let_go()
+        self._stage.never.wait(0.1)
 
     # The account
 
@@ -120,10 +138,8 @@ class Director:
         trigger = self._stage.slack_trigger if target == "slack" else self._stage.mail_trigger
         replica = self._next()
         if replica.process and not replica.stopped:
-            process = replica.process
-            trigger.arm(process.pid, step)
-            self._later(4, lambda: trigger.arm(0, ""))
-            self._later(4, lambda: _go_on(process))
+            trigger.arm(replica.process.pid, step)
+            self._armed.append((time.perf_counter() + ARMED_SECONDS, trigger, replica, replica.process))
 
     def _kill_write(self, *, write: int) -> None:
         self._trace(self._next(), 3, "fsync,fdatasync", f"fsync,fdatasync:signal=SIGKILL:when={write}")
@@ -160,7 +176,7 @@ class Director:
 
         deadline = time.perf_counter() + 6
         while time.perf_counter() < deadline and not looked():
-            self._stage.never.wait(0.05)
+            self._moment()
         if time.perf_counter() < deadline:
             replica.pause()
             self._stage.count["pauses at the last look"] += 1
@@ -239,7 +255,7 @@ class Director:
                 polls = replica.sample(_POLLS)
             elif polls is not None and (replica.sample(_POLLS) or 0) >= polls + 2:
                 return True
-            self._stage.never.wait(0.1)
+            self._moment()
         return False
 
     def _says_so(self, replica: Replica, process: Process | None, word: str) -> bool:
@@ -250,7 +266,7 @@ class Director:
             shown = replica.sample("maia_exporter_config_last_reload_successful")
             if shown is None or (shown == 0 and process and word in process.text):
                 return True
-            self._stage.never.wait(0.1)
+            self._moment()
         return False
 
     def _must_have_refused(self, replica: Replica, process: Process | None, word: str) -> None:
@@ -340,9 +356,3 @@ def _detach(tracer: subprocess.Popen[bytes]) -> None:
     if tracer.poll() is None:
         tracer.terminate()
     tracer.wait(10)
-
-
-def _go_on(process: Process) -> None:
-    """It may have been stopped to be killed, and then was not."""
-    if process.ended() is None:
-        os.kill(process.pid, signal.SIGCONT)

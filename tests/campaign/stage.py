@@ -127,6 +127,7 @@ class Replica:
         self.stage.disarm()
         if self.process is None or self.process.ended() is not None:
             return
+        os.kill(self.process.pid, signal.SIGCONT)  # who was to be killed at a delivery may have been stopped for it
         held = (
             self.scraper.answered == self.process.pid
         )  # before it serves, a signal may end it in the middle of an import
