@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -33,6 +34,7 @@ def main() -> int:
     )
     parser.add_argument("--json", type=Path, help="write what was found to this file")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that all that was started is ended
     seed = random.SystemRandom().randrange(1, 1_000_000) if options.seed is None else options.seed
     if options.planted is not None:
         return on_trial(options.planted, seed=seed if options.seed is not None else 1)
