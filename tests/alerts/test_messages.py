@@ -33,7 +33,7 @@ HOSTILE = (
 )
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def night():
     everything = Route(targets=("oncall",), events=frozenset(EventKind), remind_every=timedelta(hours=1))
     story = Story(

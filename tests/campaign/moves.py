@@ -162,7 +162,7 @@ class Director:
         """Stop it between the look at a run and the request, end the run meanwhile, let it go on."""
         simulator, account = self._stage.simulator, self._stage.account
         replica = self._next()
-        if replica.stopped:
+        if replica.stopped or self._store_is_broken:
             return
         [run_id] = account.make(pipelineName="finance/nightly-4.orch.yaml", duration="60s", ago="9s")
         path = f"/dpc/v1/projects/*/pipeline-executions/{run_id}"
@@ -174,16 +174,28 @@ class Director:
                 for entry in self._recent_requests()
             )
 
-        deadline = time.perf_counter() + 6
-        while time.perf_counter() < deadline and not looked():
+        began = time.perf_counter()
+        while time.perf_counter() - began < 6 and not looked():
             self._moment()
-        if time.perf_counter() < deadline:
+        seen = looked()
+        if seen:
             replica.pause()
             self._stage.count["pauses at the last look"] += 1
             self._stage.excuse()
         self._unfault(fault)
         self._stage.end_if_going(run_id)
-        self._later(seconds, replica.resume)
+        if seen:
+            self._stand_still(seconds)
+            replica.resume()
+            self._stand_still(2)
+        self._began += time.perf_counter() - began
+
+    def _stand_still(self, seconds: float) -> None:
+        """Nothing else is done meanwhile: a kill would end what is to be seen."""
+        until = time.perf_counter() + seconds
+        while time.perf_counter() < until:
+            self._keep_alive()
+            self._moment()
 
     def _recent_requests(self) -> list[dict[str, Any]]:
         return self._stage.requests(seconds=8)
