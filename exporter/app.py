@@ -18,6 +18,7 @@ from exporter.duty import Duty
 from exporter.leadership import Leadership, Replica, SoleLeader
 from exporter.logs import tell_repeats
 from exporter.reloading import Reloader
+from exporter.signals import arrivals
 from exporter.store.database import Database
 from exporter.watch import House
 from exporter.web.health import Readiness, Workers
@@ -27,7 +28,7 @@ from exporter.web.server import WebServer
 from exporter.web.site import Site, Sources
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from exporter.clock import Clock
     from exporter.config.root import Config
@@ -38,9 +39,6 @@ log = logging.getLogger(__name__)
 
 STOP_SECONDS = 8.0
 """How long a stop may take altogether; a hung request or send is left behind then."""
-
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-_LOOK_SECONDS = 0.5
 
 
 class App:
@@ -170,18 +168,13 @@ def build_web(web: WebSettings, site: Site) -> WebServer:
     return WebServer(web.listen_host, web.listen_port, app=app, tls=tls)
 
 
-def hold_signals() -> None:
-    """Keep signals for `serve`. Before any thread starts: threads inherit what is blocked."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-
-
 def serve(app: App, *, also: Callable[[], bool] = lambda: True) -> int:
     """Run a started app until a signal comes or a worker dies; the exit code. `also` says whether to go on.
 
     A worker that hangs in somebody else's answer does not hold up the end: it is left behind with the process.
     """
     code = 0
-    for caught in _signals():
+    for caught in arrivals():
         tell_repeats()
         if caught in (signal.SIGTERM, signal.SIGINT):
             log.info("stopping", extra={"signal": signal.Signals(caught).name})
@@ -198,10 +191,3 @@ def serve(app: App, *, also: Callable[[], bool] = lambda: True) -> int:
         sys.stderr.flush()
         os._exit(code)
     return code
-
-
-def _signals() -> Iterator[int]:
-    """What comes, and 0 every half second: a handler that wakes a waiting main thread can deadlock, this cannot."""
-    while True:
-        caught = signal.sigtimedwait(SIGNALS, _LOOK_SECONDS)
-        yield caught.si_signo if caught else 0

@@ -10,7 +10,7 @@ PACKAGE = ROOT / "exporter"
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "migrations/versions" not in path.as_posix())
 
 LAYERS = (
-    ("core", "clock", "heap", "logs", "version"),
+    ("core", "clock", "heap", "logs", "signals", "version"),
     ("config", "maia", "apprise_answers"),
     ("store", "access"),
     ("metrics", "apprise_channel"),

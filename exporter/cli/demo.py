@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from exporter.app import App, hold_signals, serve
+from exporter.app import App, serve
 from exporter.cli.options import common_options, fail
 from exporter.config.load import parse
 from exporter.simulator.inbox import Inbox, ServedInbox
@@ -51,7 +51,6 @@ def demo(config_path: Path | None, *, script: str, seed: int, speed: float, fold
     """
     if config_path is not None:
         raise click.UsageError("the demo makes its own config; --config is for the other commands")
-    hold_signals()
     with ExitStack() as stack:
         if folder is None:
             folder = Path(tempfile.mkdtemp(prefix="maia-exporter-demo-"))

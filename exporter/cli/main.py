@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from exporter.signals import hold
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -34,6 +36,9 @@ _COMMANDS = {
 }
 """Command -> module and object. Loading all of them would cost every call a second."""
 
+_SERVICES = ("run", "demo")
+"""They end by a signal, in their own way, also one that comes while they are still being loaded."""
+
 _VERSION_HELP = "Show the version, the commit, Python and what it depends on, and exit."
 
 
@@ -44,6 +49,8 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return super().get_command(ctx, cmd_name)
+        if cmd_name in _SERVICES:
+            hold()
         module, name = _COMMANDS[cmd_name]
         command = getattr(importlib.import_module(module), name)
         if not isinstance(command, click.Command):

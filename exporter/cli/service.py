@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from exporter.app import App, hold_signals, serve
+from exporter.app import App, serve
 from exporter.cli.options import WrongConfig, common_options, fail, read_service_config, service_config_file
 from exporter.config.errors import ConfigError
 from exporter.heap import give_back
@@ -34,7 +34,6 @@ def run(config_path: Path | None) -> None:
     config = read_service_config(file)
     for warning in config.warnings():
         log.warning(warning)
-    hold_signals()
     try:
         app = App(config, file=file)
         app.start()

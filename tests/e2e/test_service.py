@@ -3,6 +3,7 @@
 import signal
 import sqlite3
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,36 @@ def test_sigint_ends_it_with_0(stage):
     service.up()
 
     assert service.end(signal.SIGINT, timeout=10) == 0
+
+
+SIGNALLED_WHILE_IT_LOADS = """
+import os, sys
+class Watch:
+    def find_spec(self, name, path=None, target=None):
+        if name == "exporter.app":
+            os.kill(os.getpid(), int(sys.argv[1]))
+sys.meta_path.insert(0, Watch())
+from exporter.cli.main import main
+main(["run", "--config", sys.argv[2]])
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+def test_a_signal_that_comes_while_it_is_still_loaded_ends_it_with_0_too(tmp_path, number):
+    config = tmp_path / "config.toml"
+    nowhere = "http://127.0.0.1:1"
+    config.write_text(
+        f'[maia]\napi_url = "{nowhere}/dpc"\ntoken_url = "{nowhere}/oauth/dpc/token"\n'
+        f'client_id = "x"\nclient_secret = "{SECRET}"\n[web]\nlisten = "127.0.0.1:{free_port()}"\n'
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", SIGNALLED_WHILE_IT_LOADS, str(int(number)), config],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_second_service_on_the_same_record_ends_at_once_and_names_the_first(stage):
