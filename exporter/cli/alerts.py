@@ -124,6 +124,8 @@ def retry(config_path: Path | None, event_ids: tuple[str, ...], target: str | No
     now = SystemClock().now()
     with store_of(config_path) as database, database.transaction() as connection:
         number = outbox.retry_dead(connection, now=now, event_ids=event_ids, target=target)
+    if not number and (event_ids or target is not None):
+        fail("no such dead letter; maia-exporter alerts list --state dead shows them")
     click.echo(f"{number} to be sent again" if number else "no dead letters")
 
 

@@ -5,8 +5,9 @@ Exit 0 done, 1 it failed while running, 2 the command line or the config is wron
 
 from __future__ import annotations
 
+import errno
 import importlib
-import sys
+import os
 from typing import TYPE_CHECKING
 
 import click
@@ -38,6 +39,9 @@ _COMMANDS = {
 
 _SERVICES = ("run", "demo")
 """They end by a signal, in their own way, also one that comes while they are still being loaded."""
+
+_CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""What a full or failing disk behind a redirected standard output says; click itself handles a closed pipe."""
 
 _VERSION_HELP = "Show the version, the commit, Python and what it depends on, and exit."
 
@@ -75,4 +79,11 @@ def commands() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and leave with its exit code."""
-    sys.exit(commands(args=arguments, prog_name="maia-exporter"))
+    try:
+        commands(args=arguments, prog_name="maia-exporter")
+    except OSError as error:
+        if error.errno not in _CANNOT_WRITE:
+            raise
+        click.echo(f"Error: write the output: {error.strerror}", err=True)
+        # What could not be written is still in the buffer: at exit Python would try again, and fail with code 120.
+        os._exit(1)

@@ -1,8 +1,12 @@
 """What all commands have in common."""
 
+import subprocess
+from pathlib import Path
+
 import click
 import pytest
 from click.testing import CliRunner
+from e2e.processes import EXPORTER
 
 from exporter.cli.main import commands
 
@@ -25,3 +29,11 @@ def test_every_command_has_an_example_and_the_options_of_the_log(words):
     assert f"maia-exporter {' '.join(words)}" in shown.partition("Example")[2]
     assert "--log-level [debug|info|warning|error]" in shown
     assert "--log-format [text|json]" in shown
+
+
+def test_a_full_disk_behind_standard_output_is_said_in_words():
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run([EXPORTER, "--version"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+
+    assert done.returncode == 1
+    assert done.stderr == "Error: write the output: No space left on device\n"

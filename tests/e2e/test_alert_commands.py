@@ -124,6 +124,10 @@ def test_what_a_target_refuses_is_a_dead_letter_until_it_is_driven_again(desk):
     (dead,) = desk.rows("alerts", "list", "--state", "dead")
     assert dead["attempts"] == 2  # whole, then in minimal form
     assert "400" in dead["last_error"]
+    for nothing in (["nobody:FAILED"], ["--target", "nobody"]):
+        refused = desk.command("alerts", "retry", *nothing)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert "alerts list --state dead" in refused.stderr
 
     desk.target.answer = OK
     done = desk.command("alerts", "retry")
