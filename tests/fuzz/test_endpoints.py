@@ -8,7 +8,11 @@ from e2e.processes import until
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from .corpus import corpus, patched
+
 pytestmark = pytest.mark.e2e
+
+KEPT = corpus("requests")
 
 PATHS = ("/", "/metrics", "/-/healthy", "/-/ready", "/api/v1/status", "/nowhere", "/..%2f", "/?q=%ff&status=%00", "*")
 HEADERS = ("Accept", "Accept-Encoding", "Authorization", "Host", "Content-Length", "Transfer-Encoding", "Connection")
@@ -33,7 +37,11 @@ def test_no_request_brings_it_down(stage):
     service.up()
 
     @settings(derandomize=True, max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
-    @given(REQUESTS | st.binary(min_size=1, max_size=200))
+    @given(
+        REQUESTS
+        | st.binary(min_size=1, max_size=200)
+        | patched(KEPT, st.sampled_from([b"\r\n", b"\n", b"\x00", b": "]))
+    )
     @example(b"GET /metrics HTTP/1.1\r\nAccept: " + b"text/plain;q=0.1," * 3_000 + b"\r\n\r\n")
     @example(b"GET /?" + b"q=x&" * 10_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n")
     def sends(request):
@@ -44,6 +52,8 @@ def test_no_request_brings_it_down(stage):
                 pass
 
     sends()
+    for path in KEPT:
+        sends.hypothesis.inner_test(path.read_bytes())
 
     until(lambda: service.sample("maia_up") == 1, what="it answers the next scrape")
     assert service.ended() is None

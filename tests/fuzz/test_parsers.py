@@ -4,6 +4,7 @@ import json
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -12,8 +13,11 @@ from exporter.maia import wire, wire_lists
 from exporter.maia.fields import UnreadableError
 from exporter.web.entrance import web_config
 
-DATA = Path(__file__).parents[1] / "data" / "config"
-CORPUS = sorted(DATA.rglob("*.toml"))
+from .corpus import DATA, corpus, patched
+
+CONFIGS = sorted((DATA / "config").rglob("*.toml"))
+ANSWERS = corpus("answers")
+WEB_CONFIGS = corpus("web_configs")
 SEEDED = settings(derandomize=True, max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 
 KEYS = (
@@ -52,9 +56,24 @@ READERS = (
 @example(b"\xef\xbb\xbf{}")
 @example(b'{"results": [], "more": ' + b'"' + b"t" * 100_000 + b'"}')
 def test_every_answer_of_the_api_is_read_or_unreadable(body):
+    is_read_or_unreadable(body)
+
+
+def is_read_or_unreadable(body):
     for read in READERS:
         with suppress(UnreadableError):
             read(body)
+
+
+@pytest.mark.parametrize("path", ANSWERS, ids=lambda path: path.name)
+def test_every_answer_of_the_corpus_is_read_or_unreadable(path):
+    is_read_or_unreadable(path.read_bytes())
+
+
+@SEEDED
+@given(patched(ANSWERS, st.sampled_from([b'"', b"[", b"]", b"{}", b"null", b"-1e999", b"\\ud800", b"\x00", b"\xff"])))
+def test_every_answer_like_one_of_the_corpus_is_read_or_unreadable(body):
+    is_read_or_unreadable(body)
 
 
 def read_or_refused(text, folder):
@@ -63,15 +82,9 @@ def read_or_refused(text, folder):
 
 
 @SEEDED
-@given(st.data())
-def test_every_config_is_read_or_refused_with_its_problems(data):
-    """Files of the corpus with a stretch of them replaced."""
-    path = data.draw(st.sampled_from(CORPUS))
-    text = path.read_text(errors="replace")
-    start = data.draw(st.integers(0, len(text)))
-    end = data.draw(st.integers(start, min(len(text), start + 40)))
-    patch = data.draw(st.text(max_size=10) | st.sampled_from(['"', "[[", "]", "= 1e999", "${", "\\u0000", "''", "{}"]))
-    read_or_refused(text[:start] + patch + text[end:], path.parent)
+@given(patched(CONFIGS, st.sampled_from([b'"', b"[[", b"]", b"= 1e999", b"${", b"\\u0000", b"''", b"{}"])))
+def test_every_config_like_one_of_the_corpus_is_read_or_refused_with_its_problems(content):
+    read_or_refused(content.decode(errors="replace"), CONFIGS[0].parent)
 
 
 @SEEDED
@@ -93,29 +106,20 @@ def test_every_value_in_every_table_is_read_or_refused(table, values, several):
     read_or_refused({table: [values] if several else values}, Path("/nowhere"))
 
 
-WEB_CONFIG = """tls_server_config:
-  cert_file: server.crt
-  key_file: server.key
-  min_version: TLS12
-http_server_config: {http2: true, headers: {X-Frame-Options: deny}}
-basic_auth_users: {prometheus: $2y$04$aaaaaaaaaaaaaaaaaaaaaeUq0xV2RzYV8GqHg0kzqPjQbC1Yv7oYm}
-rate_limit: {interval: 1s, burst: 2}
-"""
+def its_problems(content, folder):
+    path = folder / "fuzzed-web.yml"
+    path.write_bytes(content)
+    return web_config.read(path)
+
+
+@pytest.mark.parametrize("path", WEB_CONFIGS, ids=lambda path: path.name)
+def test_every_web_config_of_the_corpus_is_read_or_its_problems_are(path, tmp_path):
+    assert its_problems(path.read_bytes(), tmp_path)
 
 
 @SEEDED
-@given(st.data())
-@example(data=None)
-def test_every_web_config_is_read_or_its_problems_are(tmp_path_factory, data):
-    text = WEB_CONFIG.encode()
-    if data is not None:
-        start = data.draw(st.integers(0, len(text)))
-        patch = data.draw(
-            st.binary(max_size=10)
-            | st.sampled_from([b"{", b"[", b"&a ", b"*a", b"!!python/object:os.system ", b"1e999", b"~"])
-        )
-        text = text[:start] + patch + text[data.draw(st.integers(start, min(len(text), start + 30))) :]
-    path = tmp_path_factory.getbasetemp() / "fuzzed-web.yml"
-    path.write_bytes(text)
-
-    assert web_config.read(path)
+@given(
+    patched(WEB_CONFIGS, st.sampled_from([b"{", b"[", b"&a ", b"*a", b"!!python/object:os.system ", b"1e999", b"~"]))
+)
+def test_every_web_config_like_one_of_the_corpus_is_read_or_its_problems_are(tmp_path_factory, content):
+    assert its_problems(content, tmp_path_factory.getbasetemp())
