@@ -90,8 +90,11 @@ class HttpTarget:
                 self.close_connection = False
 
             def do_POST(self) -> None:
-                content = self.rfile.read(int(self.headers["Content-Length"]))
+                length = int(self.headers["Content-Length"])
+                content = self.rfile.read(length)
                 self.close_connection = True
+                if len(content) < length:  # whoever posted it has died
+                    return
                 answer = target._take(self.path, json.loads(content))
                 if target.witness:
                     target.witness.received()
