@@ -26,6 +26,7 @@ BERLIN = ZoneInfo("Europe/Berlin")
 ID = "3f0c9a6e-7d1b-4c55-9a43-{:012d}".format
 LINK = "https://app.matillion.com/observability-dashboard/pipeline/"
 NIGHTLY = {"pipeline": "finance/nightly-load.orch.yaml", "environment": "prod", "project": FINANCE}
+WEEKLY = {**NIGHTLY, "pipeline": "finance/weekly-report.orch.yaml"}
 SAID = "Component 'Load orders' failed: Numeric value 'n/a' is not recognized in column AMOUNT (row 10,231)"
 HOSTILE = (
     "\x1b[31m<!channel> <@U1> @here *bold* `code` <b>html</b> <http://evil|click> https://evil\r\n"
@@ -49,6 +50,8 @@ def night():
     story.poll(200, run(ID(5), Status.CANCELLED, end=80, **NIGHTLY), run(ID(6), Status.SUCCESS, end=70, **NIGHTLY))
     story.poll(201, missing=[ID(4)])
     story.poll(202, missing=[ID(4)])
+    story.poll(210, run(ID(7), end=209, **WEEKLY))
+    story.poll(220, run(ID(8), Status.SUCCESS, end=219, **WEEKLY))
     story.poll(600)
     return story
 
@@ -74,6 +77,7 @@ GOLDENS = {
     "reminder": (at_night(f"{ID(2)}:FORBIDDEN:reminder:1"), {}),
     "cancelled_late": (at_night(f"{ID(5)}:CANCELLED"), {}),
     "recovered_late": (at_night(f"{ID(6)}:RECOVERED"), {}),
+    "recovered": (at_night(f"{ID(8)}:RECOVERED"), {}),
     "vanished": (at_night(f"{ID(4)}:VANISHED"), {}),
     "overdue": (
         at_night(f"{FINANCE}/prod/finance/nightly-load.orch.yaml:OVERDUE:2026-01-05T01:10:00Z"),

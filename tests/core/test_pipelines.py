@@ -124,6 +124,10 @@ def test_activity_is_the_newest_sign_of_life():
     ledger.observe(run("r1", S, start=1, end=7), at=9)
     ledger.observe(run("r2", S, start=1, end=3), at=9)
     assert ledger.state.pipelines[LOAD].last_activity_at == T0 + minutes(7)
+    ledger.observe(run("r3", start=8), at=9)
+    assert ledger.state.pipelines[LOAD].last_activity_at == T0 + minutes(8)
+    ledger.observe(run("r4", start=2), at=10)
+    assert ledger.state.pipelines[LOAD].last_activity_at == T0 + minutes(8)
 
 
 @given(lives(most=50, earliest=-50), st.data())

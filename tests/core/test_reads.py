@@ -117,6 +117,13 @@ def test_the_hourly_sweeps_are_due_an_hour_after_the_last(known, now, due):
     assert origins(after) == due
 
 
+def test_an_audit_that_has_begun_is_the_last_for_an_hour():
+    begun = reads.with_due_sweeps(cursor(), T0 + HOUR, lookback=WEEK)
+    ended = replace(begun, sweeps=())
+    assert Origin.AUDIT not in origins(reads.with_due_sweeps(ended, T0 + HOUR + minutes(59), lookback=WEEK))
+    assert Origin.AUDIT in origins(reads.with_due_sweeps(ended, T0 + 2 * HOUR, lookback=WEEK))
+
+
 def test_nothing_due_leaves_the_very_cursor():
     at_rest = cursor()
     assert reads.with_due_sweeps(at_rest, T0 + minutes(1), lookback=WEEK) is at_rest

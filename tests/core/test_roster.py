@@ -81,8 +81,10 @@ def test_a_listing_of_something_else_or_one_that_is_not_whole_proves_nobodys_abs
 
 def test_the_environments_of_a_project_are_those_of_listed_pipelines():
     there = replace(LOAD, environment_name="test")
-    now = state(pipeline(listed_at=T0), pipeline(there), pipeline(REFRESH, listed_at=T0))
+    elsewhere = replace(REFRESH, environment_name="elsewhere")
+    now = state(pipeline(listed_at=T0), pipeline(there), pipeline(elsewhere, listed_at=T0))
     assert environments_of(now, "p1") == {"prod"}
+    assert environments_of(now, "p2") == {"elsewhere"}
 
 
 GONE = {"listed_at": T0, "missing_listings": GOOD_LISTINGS, "missing_since": T0 + minutes(1)}
@@ -109,7 +111,7 @@ def test_deleted_and_idle_pipelines_leave(known, reason):
     after, change = retire(state(pipeline(**known)), NOW, retention=MONTH)
     assert change.pruned_pipelines == ((LOAD,) if reason else ())
     assert (LOAD in after.pipelines) is (reason is None)
-    assert {name for name, count in after.cursor.pruned if count} == ({reason} if reason else set())
+    assert {name: count for name, count in after.cursor.pruned if count} == ({reason: 1} if reason else {})
     assert change.cursor == (after.cursor if reason else None)
 
 

@@ -104,11 +104,22 @@ def test_what_leaves_the_scope_is_let_go_and_counted():
     cursor = Cursor(scopes=epochs(ALL, FINANCE), polled_at=T0 - minutes(1))
     state, change = rescope(held(cursor, LOAD, EXPORT, REFRESH))
     assert set(state.pipelines) == {LOAD, EXPORT}
-    assert set(state.unfinished) == {LOAD.pipeline_name, EXPORT.pipeline_name}
+    assert {name: record.run.pipeline for name, record in state.unfinished.items()} == {
+        LOAD.pipeline_name: LOAD,
+        EXPORT.pipeline_name: EXPORT,
+    }
     assert change.forgotten_runs == (REFRESH.pipeline_name,)
     assert (change.pipelines, change.pruned_pipelines) == ((), ())  # its counters stay in the record
     assert dict(state.cursor.pruned)["filtered"] == dict(change.cursor.pruned)["filtered"] == 1
     assert state.pipelines[LOAD].watched_since == T0 - WEEK
+
+
+def test_all_that_leaves_is_counted_wherever_it_stands_among_the_others():
+    cursor = Cursor(scopes=epochs(ALL, FINANCE), polled_at=T0 - minutes(1))
+    another = replace(REFRESH, pipeline_name="another.yaml")
+    state, _ = rescope(held(cursor, another, LOAD, REFRESH, EXPORT))
+    assert set(state.pipelines) == {LOAD, EXPORT}
+    assert dict(state.cursor.pruned)["filtered"] == 2
 
 
 def test_what_comes_back_into_scope_is_watched_anew():

@@ -143,7 +143,16 @@ def test_a_read_that_leaves_out_what_its_row_had_is_the_same_run():
     ledger.observe(row, bare, at=6)
     kept = ledger.records["r1"].run
     assert (kept.pipeline, kept.user, kept.trigger, kept.started_at) == (LOAD, "ada", Trigger.API, T0 + minutes(1))
+    assert (kept.schedule_id, kept.pipeline_type) == ("s", "ORCHESTRATION")
     assert set(ledger.state.pipelines) == {LOAD}
+
+
+def test_a_read_that_says_more_than_its_row_did_is_believed():
+    ledger = Ledger()
+    ledger.observe(run(), at=2)
+    said = {"user": "ada", "trigger": Trigger.API, "schedule_id": "s", "pipeline_type": "ORCHESTRATION"}
+    ledger.observe(run(status="SUCCESS", end=5, **said), at=6)
+    assert {name: getattr(ledger.records["r1"].run, name) for name in said} == said
 
 
 def test_a_run_stays_with_its_pipeline_and_learns_what_was_missing():
