@@ -191,6 +191,29 @@ def test_a_force_that_is_still_to_come_is_waited_for_before_a_run_is_called_stuc
     assert rig.stages(run) == [*ASKED, "CANCEL:forced", "CANCEL:cancelled"]
 
 
+def test_a_limit_that_is_given_more_patience_is_waited_for(rigs: Callable[..., Rig]):
+    rig = rigs()
+    run = rig.run(cancel="deaf")
+    rig.poll(3)
+    rig.rules = (limit(stuck_after=minutes(45)),)
+    rig.poll(80)
+    assert rig.stages(run) == ASKED
+    rig.poll(20)
+    assert rig.stages(run) == [*ASKED, "CANCEL:stuck"]
+
+
+@pytest.mark.parametrize("rules", [(), (limit(name="another", stuck_after=minutes(1)),)], ids=["none", "another"])
+def test_without_its_limit_a_run_that_was_asked_has_the_patience_of_that_time(rigs: Callable[..., Rig], rules):
+    rig = rigs()
+    run = rig.run(cancel="deaf")
+    rig.poll(3)
+    rig.rules = rules
+    rig.poll(20)
+    assert rig.stages(run) == ASKED
+    rig.poll(20)
+    assert rig.stages(run) == [*ASKED, "CANCEL:stuck"]
+
+
 def test_a_stuck_run_that_is_cancelled_at_last_is_told_as_such(rigs: Callable[..., Rig]):
     rig = rigs()
     run = rig.run(cancel="deaf")

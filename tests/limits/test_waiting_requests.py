@@ -54,8 +54,9 @@ def test_a_forced_request_also_waits_for_a_run_in_cancelling(rigs: Rigs):
     rig.fault("status", **NO_READ)
     while rig.canceller.limits.runs[run].stage is not Stage.FORCE_INTENT:
         rig.poll()
-    rig.poll(2)
-    assert rig.canceller.limits.runs[run].stage is Stage.FORCE_INTENT
+    for _ in range(3):
+        rig.poll()
+        assert rig.canceller.limits.runs[run].stage is Stage.FORCE_INTENT, "it is not taken back meanwhile"
 
     rig.healed()
     rig.poll(2)
@@ -196,6 +197,7 @@ def test_a_breaker_that_opens_names_the_limit_and_what_to_do(rigs: Rigs):
     [opened] = [event for event in rig.told if event.startswith(second) and not event.endswith(OVER)] or [
         event for event in rig.told if "breaker" in event
     ]
+    assert rig.notices[opened].subject == "the breaker is open, no run is asked to stop any more"
     assert rig.fact(opened, "breaker") == (
         '1 runs were asked to stop within an hour, and limit "prod nightly" would ask this one next; '
         "none is asked any more until somebody has looked and runs: maia-exporter limits resume"
