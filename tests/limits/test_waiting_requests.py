@@ -199,6 +199,6 @@ def test_a_breaker_that_opens_names_the_limit_and_what_to_do(rigs: Rigs):
     ]
     assert rig.notices[opened].subject == "the breaker is open, no run is asked to stop any more"
     assert rig.fact(opened, "breaker") == (
-        '1 runs were asked to stop within an hour, and limit "prod nightly" would ask this one next; '
+        '1 run was asked to stop within an hour, and limit "prod nightly" would ask this one next; '
         "none is asked any more until somebody has looked and runs: maia-exporter limits resume"
     )

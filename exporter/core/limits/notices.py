@@ -60,8 +60,9 @@ class Teller:
 
     def breaker_opened(self, limited: LimitedRun, run: Run, *, max_per_hour: int) -> Notice:
         """No run is asked any more; `run` is the one that would have been next."""
+        runs = "1 run was" if max_per_hour == 1 else f"{max_per_hour:,} runs were"
         said = (
-            f"{max_per_hour} runs were asked to stop within an hour, and limit {_quoted(limited.limit)} would ask this "
+            f"{runs} asked to stop within an hour, and limit {_quoted(limited.limit)} would ask this "
             "one next; none is asked any more until somebody has looked and runs: maia-exporter limits resume"
         )
         notice = self._notice(EventKind.CANCEL, run, Fact(label="breaker", value=said))
