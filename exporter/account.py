@@ -46,13 +46,12 @@ class Account:
         self._covered_by: Mapping[str, str] | None = None
 
     def load(self) -> None:
-        """Take up the record and show what of it is in scope. Raises StoreError."""
+        """Take up the record. Shows nothing yet: others have theirs to take up. Raises StoreError."""
         if self.database is not None:
             with self.database.reading() as connection:
                 state = record.load(connection)
             # What left the scope earlier is still in the record; what leaves it now, `entered` has to see.
             self.state = rescope(state)[0] if self._in_scope_of(state) else state
-        self.publish()
 
     @property
     def known(self) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from exporter.core.state import Change
+from exporter.core.state import Change, State
 from exporter.store import record
 from exporter.store.errors import NotLeading, StoreUnavailable
 
@@ -85,3 +85,27 @@ def test_what_another_process_has_written_meanwhile_is_what_counts(service: Serv
     assert scraped.value("maia_exporter_possibly_missed_runs_total") == 7
     assert scraped.value("maia_pipeline_runs_finished_total", status="FAILED", project_name="Finance") == 1
     assert scraped.total("maia_exporter_poll_failures_total", cause="store") == 0
+
+
+class Unreadable:
+    """Somebody whose part of the record cannot be read."""
+
+    def load(self, state: State) -> None:
+        raise StoreUnavailable("read the record: the disk does not answer")
+
+
+def test_of_a_record_that_cannot_be_taken_up_whole_nothing_is_shown(service: Service):
+    service.simulated.run()
+    service.rounds(3)
+    life = service.restarted()
+    desk = life.watch.desk
+    desk.account.state = State()
+    desk.account.publish()
+    whole, desk.followers = desk.followers, (Unreadable(),)  # type: ignore[assignment]
+    with pytest.raises(StoreUnavailable):
+        desk.take_up()
+    assert not life.scrape().pipelines(), "counters of limits would have been shown as 0"
+
+    desk.followers = whole
+    desk.take_up()
+    assert life.scrape().pipelines()
