@@ -43,16 +43,16 @@ def claimed(limits: Limits, limited: LimitedRun, moment: Moment) -> LimitStep:
 
 
 def accepted(limits: Limits, limited: LimitedRun, run: Run, moment: Moment) -> LimitStep:
-    """The API has taken the request."""
+    """The API has taken the request: what is to follow in time counts from now, not from before it was sent."""
     draft = Draft(limits, moment)
-    _enter_asked(draft, _with(limited, replace(_due(limited), answer=Answer.ACCEPTED)), run)
+    _enter_asked(draft, _with(limited, replace(_due(limited), answer=Answer.ACCEPTED, sent_at=draft.now)), run)
     return draft.finish()
 
 
 def doubtful(limits: Limits, limited: LimitedRun, moment: Moment, *, detail: str) -> LimitStep:
     """No clear answer: perhaps it was heard. The next poll looks, and decides whether it is sent once more."""
     draft = Draft(limits, moment)
-    draft.put(_with(limited, replace(_due(limited), detail=detail)))
+    draft.put(_with(limited, replace(_due(limited), sent_at=draft.now, detail=detail)))
     return draft.finish()
 
 
