@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -152,6 +152,16 @@ def test_a_run_that_ignores_the_request_is_forced_after_force_after(rigs: Callab
     assert rig.stages(run) == [*ASKED, "CANCEL:forced", "CANCEL:cancelled"]
     assert rig.counts("requests") == (0, 1, 1)
     assert rig.ours == {run}
+
+
+def test_force_after_counts_from_when_the_polite_request_was_there(rigs: Callable[..., Rig]):
+    rig = rigs(limit(force_after=minutes(5)))
+    rig.run(cancel="ignores")
+    rig.at["claimed"] = lambda: rig.clock.move(minutes=2)  # between writing it down and sending it
+    rig.poll(20)
+    log = [entry for entry in rig.control("GET", "log")["requests"] if entry["method"] == "PATCH"]
+    polite_at, forced_at = [datetime.fromisoformat(entry["at"]) for entry in log]
+    assert minutes(5) <= forced_at - polite_at <= minutes(5) + 2 * rig.interval
 
 
 def test_a_run_that_hangs_in_cancelling_is_forced_too(rigs: Callable[..., Rig]):
