@@ -136,7 +136,7 @@ class Observer:
         page = self._client.list_runs(query)
         runs, pages = list(page.runs), 1
         read_up_to = reads.mark(cursor)
-        while page.more is not None and (read_up_to is None or self._goes_on(page, read_up_to, is_new)):
+        while page.more is not None and (read_up_to is None or self._goes_on(page, runs, read_up_to, is_new)):
             if read_up_to is None or pages == reads.PAGES_IN_A_POLL:
                 starts = [run.started_at for run in runs if run.started_at is not None]
                 origin = Origin.HISTORY if read_up_to is None else Origin.CATCH_UP
@@ -147,13 +147,16 @@ class Observer:
             pages += 1
         return runs, None
 
-    def _goes_on(self, page: RunPage, read_up_to: datetime, is_new: Callable[[Iterable[Run]], bool]) -> bool:
-        """Whether the next page may hold something new: this one does not reach back to the last poll, or late rows do.
+    def _goes_on(
+        self, page: RunPage, runs: list[Run], read_up_to: datetime, is_new: Callable[[Iterable[Run]], bool]
+    ) -> bool:
+        """Whether the next page may hold something new: this one does not reach back well behind the last poll, or late
+        rows do.
 
         Late rows are those that started before the last poll and yet were not there. Many starts in the very second
         of a poll look like this too.
         """
-        if reads.reaches_beyond(page.runs, read_up_to):
+        if reads.reaches_beyond(page.runs, read_up_to) or not reads.reaches_behind(runs, read_up_to):
             return True
         return is_new(run for run in page.runs if run.started_at is not None and run.started_at <= read_up_to)
 

@@ -25,6 +25,10 @@ OVERLAP = timedelta(minutes=10)
 SWEEP_EVERY = timedelta(hours=1)
 AUDIT_SPAN = timedelta(days=1)
 
+BEHIND_THE_MARK = 75
+"""Rows from before the last poll that a poll reads, if there are as many within the overlap: most of a page. Late rows
+are among them, however many new ones stand before them after an outage."""
+
 PAGES_IN_A_POLL = 10
 """Pages of recent runs that a poll reads itself; after an outage the rest follows between polls."""
 
@@ -61,6 +65,12 @@ def reaches_beyond(page: Iterable[Run], read_up_to: datetime) -> bool:
     """Whether even the oldest dated row of a page started after `read_up_to`, so that older pages hold new rows too."""
     starts = [run.started_at for run in page if run.started_at is not None]
     return not starts or min(starts) > read_up_to
+
+
+def reaches_behind(runs: Iterable[Run], read_up_to: datetime) -> bool:
+    """Whether enough of what had been read has been read again to meet what has surfaced late among it."""
+    behind = sum(run.started_at is not None and run.started_at <= read_up_to for run in runs)
+    return behind >= BEHIND_THE_MARK
 
 
 def after_poll(

@@ -134,6 +134,20 @@ def test_late_rows_behind_a_full_page_are_read_as_long_as_they_keep_coming(accou
     assert_shows_the_truth(settled)
 
 
+def test_a_late_row_is_found_behind_the_many_that_started_while_nobody_polled(account, settled, clock):
+    for _ in range(60):
+        account.run(ago="5s")
+    settled.rounds()
+    before = started(settled, REFRESH)
+    # It is older than all that the last poll has seen, and was not there.
+    account.run(REFRESH, status="FAILED", ago="45s", duration="1s")
+    clock.pass_by(60)
+    for _ in range(90):
+        account.run()
+    assert settled.poll()
+    assert started(settled, REFRESH) == before + 1
+
+
 def test_more_starts_than_a_poll_reads_follow_between_polls(account, settled):
     for number in range(1150):
         account.run(status="SUCCESS", ago=f"{number % 20}s", duration="0s")
