@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import importlib
 import os
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -53,8 +54,6 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return super().get_command(ctx, cmd_name)
-        if cmd_name in _SERVICES:
-            hold()
         module, name = _COMMANDS[cmd_name]
         command = getattr(importlib.import_module(module), name)
         if not isinstance(command, click.Command):
@@ -79,6 +78,9 @@ def commands() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and leave with its exit code."""
+    words = sys.argv[1:] if arguments is None else arguments
+    if words and words[0] in _SERVICES:
+        hold()
     try:
         commands(args=arguments, prog_name="maia-exporter")
     except OSError as error:

@@ -1,5 +1,6 @@
 """What all commands have in common."""
 
+import signal
 import subprocess
 from pathlib import Path
 
@@ -37,3 +38,9 @@ def test_a_full_disk_behind_standard_output_is_said_in_words():
 
     assert done.returncode == 1
     assert done.stderr == "Error: write the output: No space left on device\n"
+
+
+def test_looking_at_commands_leaves_the_signals_alone():
+    for name in commands.list_commands(click.Context(commands)):
+        commands.get_command(click.Context(commands), name)
+    assert not signal.pthread_sigmask(signal.SIG_BLOCK, ()) & {signal.SIGINT, signal.SIGTERM}
