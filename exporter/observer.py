@@ -150,13 +150,13 @@ class Observer:
     def _goes_on(
         self, page: RunPage, runs: list[Run], read_up_to: datetime, is_new: Callable[[Iterable[Run]], bool]
     ) -> bool:
-        """Whether the next page may hold something new: this one does not reach back well behind the last poll, or late
-        rows do.
+        """Whether the next page may hold something new: these do not reach well behind the last poll, or the last of
+        them still shows late rows.
 
         Late rows are those that started before the last poll and yet were not there. Many starts in the very second
         of a poll look like this too.
         """
-        if reads.reaches_beyond(page.runs, read_up_to) or not reads.reaches_behind(runs, read_up_to):
+        if not reads.reaches_behind(runs, read_up_to):
             return True
         return is_new(run for run in page.runs if run.started_at is not None and run.started_at <= read_up_to)
 

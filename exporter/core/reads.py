@@ -61,14 +61,11 @@ def overdue_since(cursor: Cursor, server_now: datetime, *, lookback: timedelta) 
     return None
 
 
-def reaches_beyond(page: Iterable[Run], read_up_to: datetime) -> bool:
-    """Whether even the oldest dated row of a page started after `read_up_to`, so that older pages hold new rows too."""
-    starts = [run.started_at for run in page if run.started_at is not None]
-    return not starts or min(starts) > read_up_to
-
-
 def reaches_behind(runs: Iterable[Run], read_up_to: datetime) -> bool:
-    """Whether enough of what had been read has been read again to meet what has surfaced late among it."""
+    """Whether enough of what had been read has been read again to meet what has surfaced late among it.
+
+    Undated rows say nothing about how far the pages go.
+    """
     behind = sum(run.started_at is not None and run.started_at <= read_up_to for run in runs)
     return behind >= BEHIND_THE_MARK
 

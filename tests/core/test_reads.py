@@ -55,19 +55,23 @@ def test_what_lies_between_the_last_poll_and_the_lookback_may_be_missed(polled, 
     assert reads.overdue_since(Cursor(polled_at=polled), T0, lookback=WEEK) == overdue
 
 
+ENOUGH = reads.BEHIND_THE_MARK
+
+
 @pytest.mark.parametrize(
-    ("starts", "beyond"),
+    ("starts", "behind"),
     [
-        ([3, 2, 1], True),
-        ([3, 0], False),  # the newest one that had been read
-        ([3, -1], False),
-        ([None], True),  # undated rows say nothing about how far it goes
-        ([], True),
-        ([None, -1], False),
+        ([], False),
+        ([3] * 2 * ENOUGH, False),  # an outage: all of it is newer
+        ([3, *[-1] * (ENOUGH - 1)], False),
+        ([3, *[-1] * ENOUGH], True),
+        ([0] * ENOUGH, True),  # the mark itself had been read
+        ([None] * ENOUGH, False),
+        ([None, *[-1] * ENOUGH], True),
     ],
 )
-def test_a_page_reaches_beyond_what_is_read_when_all_of_it_is_newer(starts, beyond):
-    assert reads.reaches_beyond([run(start=start) for start in starts], T0) is beyond
+def test_pages_reach_behind_what_is_read_when_they_show_most_of_a_page_of_it(starts, behind):
+    assert reads.reaches_behind([run(start=start) for start in starts], T0) is behind
 
 
 def test_a_poll_moves_the_cursor_to_what_it_read():
