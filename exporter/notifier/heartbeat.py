@@ -6,12 +6,12 @@ In a thread of its own: an answer that does not come holds up nobody. The URL is
 from __future__ import annotations
 
 import logging
-import threading
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import httpx
 
+from exporter.notifier.hand import Hand
 from exporter.store import outbox_views
 from exporter.store.errors import StoreError
 
@@ -26,43 +26,19 @@ OVERDUE_AFTER = timedelta(minutes=10)
 _FETCH_SECONDS = 10.0
 
 
-class Heartbeat:
-    """Fetches `heartbeat_url` when asked to; several requests while one is under way are one."""
+class Heartbeat(Hand):
+    """Fetches `heartbeat_url` when woken, after a good poll; several requests while one is under way are one."""
 
     def __init__(self, office: Office, settings: Settings) -> None:
+        super().__init__("heartbeat")
         self.settings = settings
         self._office = office
-        self._asked = threading.Event()
-        self._stopping = threading.Event()
         self._last_problem = ""
-        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def beat(self) -> None:
-        """A poll was good. Returns at once."""
-        self._asked.set()
-
-    def stop(self) -> None:
-        """End soon."""
-        self._stopping.set()
-        self._asked.set()
-
-    def join(self, seconds: float) -> None:
-        """Wait for the end, so long."""
-        self._thread.join(max(0.0, seconds))
-
-    @property
-    def running(self) -> bool:
-        """Whether its thread has not ended yet."""
-        return self._thread.is_alive()
 
     def _run(self) -> None:
         while True:
-            self._asked.wait()
-            self._asked.clear()
+            self._bell.wait()
+            self._bell.clear()
             if self._stopping.is_set():
                 return
             if self.settings.heartbeat_url:

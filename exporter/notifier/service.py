@@ -15,6 +15,7 @@ from exporter.notifier.worker import Worker
 from exporter.store import leases
 
 if TYPE_CHECKING:
+    from exporter.notifier.hand import Hand
     from exporter.notifier.office import Endpoint, Office, Settings
 
 log = logging.getLogger(__name__)
@@ -60,7 +61,7 @@ class Notifier:
 
     def polled_well(self) -> None:
         """A poll was good: ping the heartbeat unless a delivery is overdue. Returns at once."""
-        self._heartbeat.beat()
+        self._heartbeat.wake()
 
     @property
     def alive(self) -> bool:
@@ -69,19 +70,14 @@ class Notifier:
 
     def stop(self, seconds: float) -> bool:
         """Claim nothing more, and wait a while for what is under way; whether all of it has ended."""
-        parts: tuple[Worker | Tidier | Heartbeat, ...] = (
-            *self._workers.values(),
-            *self._retired,
-            self._tidier,
-            self._heartbeat,
-        )
-        for part in parts:
-            part.stop()
+        hands: tuple[Hand, ...] = (*self._workers.values(), *self._retired, self._tidier, self._heartbeat)
+        for hand in hands:
+            hand.stop()
         clock = self._office.clock
         deadline = clock.monotonic() + seconds
-        for part in parts:
-            part.join(deadline - clock.monotonic())
-        return not any(part.running for part in parts)
+        for hand in hands:
+            hand.join(deadline - clock.monotonic())
+        return not any(hand.running for hand in hands)
 
     def _begin(self, settings: Settings) -> None:
         office = self._office

@@ -6,9 +6,9 @@ Lets nothing wait for an hour that only a wrong clock has named.
 from __future__ import annotations
 
 import logging
-import threading
 from typing import TYPE_CHECKING
 
+from exporter.notifier.hand import Hand
 from exporter.store import clock_steps, outbox, outbox_views, silences
 from exporter.store.errors import StoreError
 
@@ -27,44 +27,15 @@ _PRUNE_EVERY = 3_600.0
 _PRUNED_AT_ONCE = 500  # events a transaction: others write too
 
 
-class Tidier:
-    """A thread of small chores."""
+class Tidier(Hand):
+    """Small chores."""
 
     def __init__(self, office: Office, settings: Settings) -> None:
+        super().__init__("outbox")
         self.settings = settings
         self._office = office
-        self._bell = threading.Event()
-        self._stopping = threading.Event()
         self._prune_at = office.clock.monotonic()
         self._failed = False
-        self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def wake(self) -> None:
-        """Something has changed."""
-        self._bell.set()
-
-    def stop(self) -> None:
-        """End soon."""
-        self._stopping.set()
-        self._bell.set()
-
-    def join(self, seconds: float) -> None:
-        """Wait for the end, so long."""
-        self._thread.join(max(0.0, seconds))
-
-    @property
-    def running(self) -> bool:
-        """Whether its thread has not ended yet."""
-        return self._thread.is_alive()
-
-    @property
-    def alive(self) -> bool:
-        """Whether it works, or was asked not to."""
-        return self.running or self._stopping.is_set()
 
     def tidy(self) -> None:
         """One round. Raises StoreError."""

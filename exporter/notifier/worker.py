@@ -7,12 +7,12 @@ what a message says or what an answer means.
 from __future__ import annotations
 
 import logging
-import threading
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from exporter.core.delivery import Outcome, OutcomeClass
 from exporter.notifier.composer import tone_of
+from exporter.notifier.hand import Hand
 from exporter.store import leases
 from exporter.store.errors import NotLeading, StoreError
 
@@ -33,46 +33,17 @@ _STORE_PAUSES = (1.0, 2.0, 5.0, 10.0)
 """Seconds between tries of a store that fails."""
 
 
-class Worker:
-    """Delivers to one target until it is stopped."""
+class Worker(Hand):
+    """Delivers to one target until it is stopped; what is being sent then is settled, if its answer comes in time."""
 
     def __init__(
         self, endpoint: Endpoint, composer: Composer, office: Office, *, settled: Callable[[], None] = lambda: None
     ) -> None:
+        super().__init__(f"target {endpoint.name}")
         self.endpoint = endpoint
         self.composer = composer
         self._office = office
         self._settled = settled
-        self._bell = threading.Event()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"target {endpoint.name}", daemon=True)
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def wake(self) -> None:
-        """There may be something to send."""
-        self._bell.set()
-
-    def stop(self) -> None:
-        """Claim nothing more; what is being sent is finished, if its answer comes in time."""
-        self._stopping.set()
-        self._bell.set()
-
-    def join(self, seconds: float) -> None:
-        """Wait for the end, so long."""
-        self._thread.join(max(0.0, seconds))
-
-    @property
-    def running(self) -> bool:
-        """Whether its thread has not ended yet."""
-        return self._thread.is_alive()
-
-    @property
-    def alive(self) -> bool:
-        """Whether it works, or was asked not to."""
-        return self.running or self._stopping.is_set()
 
     def deliver_next(self) -> bool:
         """Send the next message if there is one that may be sent now; whether there was. Raises StoreError."""
