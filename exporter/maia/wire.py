@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -42,6 +43,9 @@ class _RunRecords(msgspec.Struct):
 
 
 _DECODER = msgspec.json.Decoder(_RunRecords)
+_PAGES_KEPT = 8
+"""Of an account where nothing happens, every poll gets the same bytes: their runs are the very same objects then."""
+
 _ESCAPED_NUL = rb"\u0000"
 
 
@@ -49,7 +53,7 @@ def run_page(body: bytes, *, records: bool = False) -> RunPage:
     """A page of the list of executions; `records` keeps the API's own objects too. Raises UnreadableError."""
     if not records and _ESCAPED_NUL not in body:
         try:
-            return _strict_page(_DECODER.decode(body))
+            return _strict_page(body)
         except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError):
             pass  # at least one record is unusual: look at each
     return _tolerant_page(fields.decode(body), records=records)
@@ -89,8 +93,9 @@ def started_run_id(body: bytes) -> str:
         raise UnreadableError(str(error)) from error
 
 
-def _strict_page(page: _RunRecords) -> RunPage:
-    notes = Notes()
+@lru_cache(_PAGES_KEPT)
+def _strict_page(body: bytes) -> RunPage:
+    page, notes = _DECODER.decode(body), Notes()
     if len(page.results) > fields.MOST_RECORDS or len(page.more or "") > fields.LONGEST_TOKEN:
         raise ValueError("more than a page has")
     runs = tuple(_typed(page.results, notes))

@@ -14,7 +14,7 @@ from page.accounts import Account, large
 from page.browser import browsing
 from web.serving import Service
 
-from .programs import Scraper
+from .programs import Scraper, in_a_process_of_its_own
 from .table import Effort, Goal, Row, by_turns
 
 _PAINTED = "performance.getEntriesByName('first-contentful-paint')"
@@ -43,8 +43,11 @@ def measure(effort: Effort) -> Iterator[Row]:
             goal=Goal(1_000),
         )
         seconds = effort(1, 0) or 0.1
+        port = service.server.port
         one, other = by_turns(
-            lambda: p99_beside_pages(account, service, seconds), lambda: p99(service, seconds), effort.repeats
+            lambda: beside_pages(account, service, seconds),
+            lambda: in_a_process_of_its_own(p99, port, seconds),
+            effort.repeats,
         )
     yield Row(
         what=f"p99 of a scrape while the page of {pipelines:,} pipelines is made without a pause",
@@ -91,13 +94,13 @@ def painted(url: str, repeats: int) -> Iterator[float]:
             page.context.close()
 
 
-def p99(service: Service, seconds: float) -> float:
-    return Scraper(service.server.port).rate(seconds).p99 * 1e3
+def p99(port: int, seconds: float) -> float:
+    return Scraper(port).rate(seconds).p99 * 1e3
 
 
-def p99_beside_pages(account: Account, service: Service, seconds: float) -> float:
+def beside_pages(account: Account, service: Service, seconds: float) -> float:
     with looking(account, service):
-        return p99(service, seconds)
+        return in_a_process_of_its_own(p99, service.server.port, seconds)
 
 
 @contextmanager

@@ -45,6 +45,12 @@ def only(body: bytes) -> Run:
     return run
 
 
+def test_an_answer_that_came_before_is_the_very_same_runs():
+    body = page_of(FULL, more="next")
+    assert wire.run_page(page_of(FULL, more="next")) is wire.run_page(body)
+    assert wire.run_page(page_of(FULL | {"status": "FAILED"}, more="next")).runs[0].status is Status.FAILED
+
+
 def test_a_full_record_fills_every_field():
     assert only(page_of(FULL)) == Run(
         run_id="6b3f0a4e-0000-4000-8000-000000000001",
