@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
@@ -17,6 +18,7 @@ from exporter.apprise_answers import PAGE, outcome_of
 from exporter.core.delivery import Outcome, OutcomeClass, Room, Tone
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import ModuleType
 
 READ_SECONDS = 20.0
@@ -48,14 +50,19 @@ def problem_of(url: str) -> tuple[str, str] | None:
     loads = listed.add(url)
     if len(listed) > 1:
         return several
-    service = _service(url)
+    with _complaints() as complaints:
+        service = _service(url)
     if not loads or service is None:
         return (
             "is no URL that Apprise can load",
             "https://github.com/caronc/apprise/wiki lists the services and their URLs",
         )
-    if _recipients(service) > 1:
+    lists = _lists_of_recipients(service)
+    if max(len(service), sum(map(len, lists))) > 1:
         return several
+    # Without any, some services send to a place of their own; with one that it cannot read, Apprise sends to nobody.
+    if complaints and lists and not any(lists):
+        return "has a recipient that Apprise cannot read, and no other", "see how its service writes recipients"
     return None
 
 
@@ -89,10 +96,28 @@ def send(url: str, *, title: str, body: str, tone: Tone = Tone.INFO) -> Outcome:
         return Outcome(OutcomeClass.AMBIGUOUS, f"Apprise failed: {type(error).__name__}")
 
 
-def _recipients(service: Any) -> int:
+def _lists_of_recipients(service: Any) -> list[Any]:
     lists = [getattr(service, name, None) for name in _RECIPIENTS]
-    named = sum(len(some) for some in lists if isinstance(some, list | tuple | set | dict))
-    return max(len(service), named)
+    return [some for some in lists if isinstance(some, list | tuple | set | dict)]
+
+
+@contextmanager
+def _complaints() -> Iterator[list[int]]:
+    """Fills with a level for each warning of Apprise's on this thread; what it says may hold a secret."""
+    heard: list[int] = []
+    ours = threading.get_ident()
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.thread == ours:
+                heard.append(record.levelno)
+
+    listener, logger = Listener(logging.WARNING), logging.getLogger("apprise")
+    logger.addHandler(listener)
+    try:
+        yield heard
+    finally:
+        logger.removeHandler(listener)
 
 
 def _service(url: str) -> Any:

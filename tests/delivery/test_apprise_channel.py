@@ -223,6 +223,12 @@ REFUSED = [
     ("mailto://example.com/?from=a@example.com&to=b@example.com,c@example.com", "has more than one recipient"),
     ("mailto://example.com/?from=a@example.com&to=b@example.com&cc=c@example.com", "has more than one recipient"),
     ("json://localhost/a, json://localhost/b", "has more than one recipient"),
+    (
+        "mailto://u:p@example.com/?from=a@example.com&to=oncall(at)example.com",
+        "has a recipient that Apprise cannot read",
+    ),
+    ("tgram://123456789:AAEabcdefghijklmnopqrstuvwxyzABCDEFG/@@@/", "has a recipient that Apprise cannot read"),
+    ("ntfy://!!bad/", "has a recipient that Apprise cannot read"),
     (f"{SLACK}?optional=yes", "has optional="),
     (f"{SLACK}?OPTIONAL=no", "has optional="),
 ]
@@ -247,6 +253,8 @@ GOOD = [
     "json://localhost/hook",
     "discord://1234567890/abcdefghijklmnopqrstuvwxyz",
     "ntfy://topic",
+    "opsgenie://apikey-1234567890",  # no recipient: those that the service itself knows
+    "tgram://123456789:AAEabcdefghijklmnopqrstuvwxyzABCDEFG/",
 ]
 
 
