@@ -145,7 +145,7 @@ def test_every_key_reaches_the_config():
 
 def test_rules_that_may_match_are_no_error():
     found = good("rules_that_can_match")
-    assert (len(found.routes), len(found.expectations), len(found.limits)) == (5, 8, 4)
+    assert (len(found.routes), len(found.expectations), len(found.limits)) == (5, 9, 4)
 
 
 def test_values_can_come_from_the_environment():

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 Patterns = tuple[str, ...]
 
 _ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_MAY_BE_ID = re.compile(r"([0-9a-fA-F*?-]|\[.*\])*")
+"""What no glob for ids lacks: one with another letter in it is for names."""
 
 
 class Matchers(Section):
@@ -108,9 +110,11 @@ def _covers(earlier: Patterns, later: Patterns, matches: Callable[[Patterns, str
 
 
 def _projects_meet(seen: str, wanted: str) -> bool:
-    """False only for two names or two ids that differ: the project of a given name may have any id."""
-    if not (is_literal(seen) and is_literal(wanted)):
+    """False only where no project can have the one and the other: that of a given name may have any id."""
+    if not is_literal(seen):
         return True
+    if not is_literal(wanted):
+        return matches_name((wanted,), seen) or bool(_ID.fullmatch(seen)) or bool(_MAY_BE_ID.fullmatch(wanted))
     return seen == wanted or bool(_ID.fullmatch(seen)) != bool(_ID.fullmatch(wanted))
 
 
