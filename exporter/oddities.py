@@ -41,7 +41,7 @@ class Oddities:
 
     def rejected(self, rejection: Rejection) -> None:
         """Counted and logged once a record."""
-        if self._first("record", rejection.run_id or rejection.path, rejection.reason):
+        if self._first("record", _record_of(rejection), rejection.reason):
             log.warning(
                 "A record of the API cannot be read and is skipped.",
                 extra={"run_id": rejection.run_id or "none", "at": rejection.path, "reason": rejection.reason},
@@ -79,3 +79,8 @@ class Oddities:
         if len(self._told) > _REMEMBERED:
             self._told.popitem(last=False)
         return True
+
+
+def _record_of(rejection: Rejection) -> str:
+    """What one record is known by, wherever it stands when it is read again; of one without an id, its content."""
+    return rejection.run_id or (f"{rejection.content:x}" if rejection.content else rejection.path)

@@ -49,10 +49,13 @@ def test_a_bad_record_is_counted_and_logged_once_however_often_it_is_read(odditi
     assert len(caplog.messages) == 2
 
 
-def test_a_record_without_an_id_is_known_by_its_place(oddities, heard):
-    for path in ("results[0]", "results[0]", "results[1]"):
-        oddities.rejected(Rejection(path, "no id"))
+def test_a_record_without_an_id_is_known_by_its_content_and_else_by_its_place(oddities, heard):
+    for path, content in (("results[0]", 7), ("results[3]", 7), ("results[0]", 8)):
+        oddities.rejected(Rejection(path, "no id", content=content))
     assert len(heard.told) == 2
+    for path in ("results[0]", "results[0]", "results[1]"):
+        oddities.rejected(Rejection(path, "no name"))
+    assert len(heard.told) == 4
 
 
 def test_an_unknown_value_is_counted_each_time_and_logged_once(oddities, heard, caplog):

@@ -19,11 +19,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A record that could not be used: where in the answer, why, and its run's id (project's, …) if it had one."""
+    """A record that could not be used: where in the answer, why, and its run's id (project's, …) if it had one.
+
+    `content` tells records without an id apart; nothing can be read from it.
+    """
 
     path: str
     reason: str
     run_id: str = ""
+    content: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

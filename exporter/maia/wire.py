@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 import msgspec
 
@@ -140,7 +141,9 @@ def _tolerant_page(answer: object, *, records: bool) -> RunPage:
         try:
             run = _run(record, path=path, notes=notes)
         except UnusableError as error:
-            rejected.append(Rejection(error.path, error.reason, _id_of(record)))
+            run_id = _id_of(record)
+            content = 0 if run_id else crc32(repr(record).encode(errors="replace"))
+            rejected.append(Rejection(error.path, error.reason, run_id, content))
         else:
             runs.append(run)
             if records:

@@ -171,6 +171,15 @@ def test_a_page_with_one_bad_record_keeps_the_others(record: Any, path: str, rea
     assert page.more == "next"
 
 
+def test_bad_records_without_an_id_are_told_apart_by_what_they_hold():
+    nameless = {"pipelineName": "n", "status": "RUNNING"}
+    first, again, other = (
+        wire.run_page(page_of(*records)).rejected[0].content
+        for records in ([nameless], [nameless, FULL], [nameless | {"user": "\ud800"}])
+    )
+    assert first == again != other != 0
+
+
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
