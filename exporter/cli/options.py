@@ -17,14 +17,14 @@ from exporter.access import api_settings
 from exporter.cli.log_options import log_options
 from exporter.clock import SystemClock
 from exporter.config.errors import ConfigError
-from exporter.config.load import from_environment, load
+from exporter.config.load import TABLES, from_environment, load
 from exporter.config_file import ConfigFile
 from exporter.logs import cover
 from exporter.maia.client import MaiaClient
 from exporter.maia.watcher import ClientWatcher, SilentWatcher
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from exporter.clock import Clock
     from exporter.config.root import Config
@@ -60,10 +60,10 @@ def common_options(command: F) -> F:
     )(log_options(command))
 
 
-def read_config(path: Path | None) -> Config:
-    """The config file's values. Raises WrongConfig."""
+def read_config(path: Path | None, *, only: Collection[str] = TABLES) -> Config:
+    """The config file's values, of some tables `only`. Raises WrongConfig."""
     try:
-        config = load(path or Path(DEFAULT_CONFIG), os.environ)
+        config = load(path or Path(DEFAULT_CONFIG), os.environ, only=only)
     except ConfigError as error:
         raise WrongConfig(str(error)) from error
     cover(config.secrets())
@@ -84,7 +84,10 @@ def read_service_config(file: ConfigFile) -> Config:
 
 
 def read_account(path: Path | None) -> MaiaSettings:
-    """[maia] of the config file or, where there is none, of the environment. Raises WrongConfig."""
+    """[maia] of the config file or, where there is none, of the environment. Raises WrongConfig.
+
+    What else is in the file, and the secrets of the targets, are not needed for it.
+    """
     if path is None and not Path(DEFAULT_CONFIG).exists():
         try:
             account = from_environment(os.environ)
@@ -92,7 +95,7 @@ def read_account(path: Path | None) -> MaiaSettings:
             raise WrongConfig(str(error)) from error
         cover(account.secrets())
         return account
-    return read_config(path).maia
+    return read_config(path, only=("maia",)).maia
 
 
 def api_client(

@@ -5,7 +5,7 @@ Must not read anything but the config file and the files it names for its secret
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast, get_args, get_origin
@@ -47,8 +47,11 @@ Check = Callable[[Mapping[str, Sequence[Entry]]], Iterable[Problem]]
 """Looks for more that is wrong, in entries by the name of their table; a table that is none has no entry."""
 
 
-def load(path: Path, env: Mapping[str, str], *, also: Check | None = None) -> Config:
-    """Read a config file. Raises `ConfigError`, with what the check `also` finds among the rest."""
+def load(path: Path, env: Mapping[str, str], *, only: Collection[str] = TABLES, also: Check | None = None) -> Config:
+    """Read a config file. Raises `ConfigError`, with what the check `also` finds among the rest.
+
+    Of the tables there are, all that are not `only` asked for are as if they were not written.
+    """
     try:
         text = path.read_bytes().decode()
     except OSError as error:
@@ -57,7 +60,7 @@ def load(path: Path, env: Mapping[str, str], *, also: Check | None = None) -> Co
     except ValueError:
         problem = Problem("", "", "is not UTF-8 text", "save it as UTF-8")
     else:
-        return parse(text, env=env, folder=path.absolute().parent, source=str(path), also=also)
+        return parse(text, env=env, folder=path.absolute().parent, source=str(path), only=only, also=also)
     raise ConfigError(str(path), [problem])
 
 
@@ -67,13 +70,16 @@ def parse(
     env: Mapping[str, str],
     folder: Path,
     source: str = "config.toml",
+    only: Collection[str] = TABLES,
     also: Check | None = None,
 ) -> Config:
     """Turn TOML, or what a TOML reader made of it, into a `Config`. Raises `ConfigError`, its lines led by `source`.
 
-    `folder` is where relative paths start. Reads the files that `…_file` keys of secrets name, and nothing else.
+    `folder` is where relative paths start; `only` and `also` are as in `load`. Reads the files that `…_file` keys of
+    secrets name, and nothing else.
     """
     tables = _read_toml(content, source) if isinstance(content, str) else content
+    tables = {key: value for key, value in tables.items() if key in only or key not in TABLES}
     problems = [_unknown_table(key, value) for key, value in tables.items() if key not in TABLES]
     entries: dict[str, list[Entry]] = {}
     for name, model in TABLES.items():

@@ -256,10 +256,13 @@ class Account:
     def inside(self, *words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         """The same in this process, for tables of many rows: a process of its own costs half a second."""
         root = logging.getLogger()
-        before = root.handlers[:], root.level
+        loggers = [root, *(each for each in root.manager.loggerDict.values() if isinstance(each, logging.Logger))]
+        handlers, levels = root.handlers[:], {each: each.level for each in loggers}
         with contextlib.chdir(self.folder):
             done = CliRunner().invoke(commands, words, env=self.env | (env or {}), prog_name="maia-exporter")
-        root.handlers[:], root.level = before
+        root.handlers[:] = handlers
+        for each, level in levels.items():
+            each.setLevel(level)
         if done.exception and not isinstance(done.exception, SystemExit):
             raise done.exception
         return subprocess.CompletedProcess(words, done.exit_code, done.stdout, done.stderr)

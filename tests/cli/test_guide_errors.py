@@ -202,3 +202,12 @@ def test_the_shell_completes_commands_and_options(maia):
     assert options.stdout.split() == ["plain,--cancel-on-timeout"]
     script = maia(env={"_MAIA_EXPORTER_COMPLETE": "bash_source"})
     assert "complete -o nosort -F _maia_exporter_completion maia-exporter" in script.stdout
+
+
+def test_a_target_whose_secret_is_not_at_hand_keeps_nobody_from_a_run(maia):
+    rest = '[[targets]]\nname = "t"\nurl = "${ONLY_THE_SERVICE_HAS_THIS}"\n[[limits]]\nname = "no limit"\n'
+    (maia.folder / "config.toml").write_text(config_for(maia) + rest)
+    run_id = maia.made_up()
+    for command in (("projects",), ("status", run_id), ("cancel", run_id, "--yes")):
+        done = maia.inside(*command, env=without_environment(maia))
+        assert done.returncode == 0, done.stderr

@@ -39,7 +39,7 @@ def _record_url(config_path: Path | None) -> str | None:
     if not path.exists():
         return None
     try:
-        url = read_config(path).store.url.get_secret_value()
+        url = read_config(path, only=("maia", "store")).store.url.get_secret_value()
     except WrongConfig:
         return None
     file = url.removeprefix(_SQLITE).partition("?")[0]
