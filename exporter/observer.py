@@ -114,7 +114,15 @@ class Observer:
         )
         if not self._tried_together:
             self._tried_together, self._groups = True, (UNFINISHED,)
-        cursor = reads.after_poll(state.cursor, recent, server_now, rest=rest, lookback=self._lookback)
+        cursor = reads.after_poll(
+            state.cursor,
+            recent,
+            server_now,
+            rest=rest,
+            lookback=self._lookback,
+            forbidden=forbidden.runs,
+            more_forbidden=forbidden.more is not None,
+        )
         return PollReading(observation, cursor, tuple(unread))
 
     def page(self, sweep: Sweep) -> RunPage:

@@ -23,6 +23,10 @@ OVERLAP = timedelta(minutes=10)
 """How late a row may surface and still be read by the next poll."""
 
 SWEEP_EVERY = timedelta(hours=1)
+UNDATED_EVERY = timedelta(seconds=20)
+"""Between two sweeps of FORBIDDEN runs where some have no times and there is more than a page of them: no list by time
+shows a new one, and nobody knows on which page it stands."""
+
 AUDIT_SPAN = timedelta(days=1)
 
 BEHIND_THE_MARK = 75
@@ -71,9 +75,19 @@ def reaches_behind(runs: Iterable[Run], read_up_to: datetime) -> bool:
 
 
 def after_poll(
-    cursor: Cursor, runs: Iterable[Run], server_now: datetime, *, rest: Sweep | None, lookback: timedelta
+    cursor: Cursor,
+    runs: Iterable[Run],
+    server_now: datetime,
+    *,
+    rest: Sweep | None,
+    lookback: timedelta,
+    forbidden: Iterable[Run] = (),
+    more_forbidden: bool = False,
 ) -> Cursor:
-    """The cursor after a poll that has read `runs` and has left `rest` for later."""
+    """The cursor after a poll that has read the recent `runs` and has left `rest` for later.
+
+    It has read the first page of `forbidden` runs too, and whether there are more.
+    """
     starts = [run.started_at for run in runs if run.started_at is not None and run.started_at <= server_now]
     newest = max((*starts, cursor.newest_start_at or server_now - lookback))
     missed = overdue_since(cursor, server_now, lookback=lookback)
@@ -86,17 +100,22 @@ def after_poll(
         audited_at=cursor.audited_at or server_now,
         possibly_missed=cursor.possibly_missed + (missed is not None),
         possibly_missed_at=server_now if missed is not None else cursor.possibly_missed_at,
+        undated_forbidden=cursor.undated_forbidden or _some_undated(forbidden),
     )
-    return with_due_sweeps(cursor, server_now, lookback=lookback)
+    return with_due_sweeps(cursor, server_now, lookback=lookback, more_forbidden=more_forbidden)
 
 
-def with_due_sweeps(cursor: Cursor, server_now: datetime, *, lookback: timedelta) -> Cursor:
-    """The cursor with the hourly sweeps that are due and not under way, the most urgent sweep first."""
+def with_due_sweeps(
+    cursor: Cursor, server_now: datetime, *, lookback: timedelta, more_forbidden: bool = False
+) -> Cursor:
+    """The cursor with the sweeps that are due and not under way, the most urgent sweep first."""
     under_way = {sweep.origin for sweep in cursor.sweeps}
     due = []
-    if Origin.FORBIDDEN not in under_way and _due(cursor.forbidden_swept_at, server_now):
+    often = more_forbidden and cursor.undated_forbidden
+    forbidden_every = UNDATED_EVERY if often else SWEEP_EVERY
+    if Origin.FORBIDDEN not in under_way and _due(cursor.forbidden_swept_at, server_now, forbidden_every):
         due.append(Sweep(origin=Origin.FORBIDDEN))
-    if Origin.AUDIT not in under_way and _due(cursor.audited_at, server_now):
+    if Origin.AUDIT not in under_way and _due(cursor.audited_at, server_now, SWEEP_EVERY):
         begun = cursor.scopes[-1].since if cursor.scopes else server_now
         # What lies before the history that was read has not escaped anybody.
         after = max(server_now - AUDIT_SPAN, begun - lookback)
@@ -111,6 +130,9 @@ def after_page(
 ) -> Cursor:
     """The cursor after the next page(s) of `sweep`; `more` is the API's token for the one after, None at the end."""
     others = tuple(other for other in cursor.sweeps if other != sweep)
+    runs = tuple(runs)
+    if sweep.origin is Origin.FORBIDDEN and not cursor.undated_forbidden and _some_undated(runs):
+        cursor = replace(cursor, undated_forbidden=True)
     if more is None:
         swept_at = server_now if sweep.origin is Origin.FORBIDDEN else cursor.forbidden_swept_at
         return replace(cursor, sweeps=others, forbidden_swept_at=swept_at)
@@ -136,5 +158,9 @@ def without_token(cursor: Cursor, sweep: Sweep) -> Cursor:
 _URGENCY = (Origin.CATCH_UP, Origin.FORBIDDEN, Origin.HISTORY, Origin.AUDIT, Origin.POLL)
 
 
-def _due(last: datetime | None, server_now: datetime) -> bool:
-    return last is None or server_now - last >= SWEEP_EVERY
+def _due(last: datetime | None, server_now: datetime, every: timedelta) -> bool:
+    return last is None or server_now - last >= every
+
+
+def _some_undated(runs: Iterable[Run]) -> bool:
+    return any(run.started_at is None for run in runs)

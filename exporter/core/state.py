@@ -142,6 +142,7 @@ class Cursor:
     sweeps: tuple[Sweep, ...] = ()
     audited_at: datetime | None = None
     forbidden_swept_at: datetime | None = None  # all FORBIDDEN pages read in this scope; None until then
+    undated_forbidden: bool = False  # whether one of them had no times
     possibly_missed: int = 0
     possibly_missed_at: datetime | None = None
     baseline_failures: int = 0  # FAILED and FORBIDDEN runs of history: suppressed, reason baseline

@@ -60,6 +60,7 @@ def _begin(stage: Stage) -> None:
 
 def _calm(stage: Stage, say: Callable[[str], None]) -> None:
     """Nothing goes wrong any more: what is left to be told is told, what is left to be counted is counted."""
+    stage.disarm()
     stage.simulator.calm_down()
     for run_id, run in stage.account.runs().items():
         if run["status"] in UNFINISHED:
@@ -69,6 +70,7 @@ def _calm(stage: Stage, say: Callable[[str], None]) -> None:
     for replica in stage.replicas:
         replica.clock.write_text("+0")
         replica.end()
+    stage.excuse()  # a delivery may have killed its sender after the last move
     stage.new_url()  # what was suspended, held back or too doubtful is tried at once
     for replica in stage.replicas:
         replica.start()

@@ -121,6 +121,35 @@ def test_the_hourly_sweeps_are_due_an_hour_after_the_last(known, now, due):
     assert origins(after) == due
 
 
+SOON = T0 + reads.UNDATED_EVERY
+
+
+@pytest.mark.parametrize(
+    ("known", "forbidden", "more", "now", "due"),
+    [
+        ({}, [None], True, SOON, True),
+        ({"undated_forbidden": True}, [1], True, SOON, True),  # one was there once
+        ({}, [None], True, SOON - timedelta(seconds=1), False),
+        ({}, [None], False, SOON, False),  # the poll itself reads all of them
+        ({}, [1], True, SOON, False),  # those with a start are among the recent runs
+    ],
+)
+def test_forbidden_runs_without_times_behind_the_first_page_are_looked_for_often(known, forbidden, more, now, due):
+    rows = [run(start=start) for start in forbidden]
+    options = {"rest": None, "lookback": WEEK, "forbidden": rows, "more_forbidden": more}
+    after = reads.after_poll(cursor(**known), [], now, **options)
+    assert (Origin.FORBIDDEN in origins(after)) is due
+    assert after.undated_forbidden is (bool(known) or None in forbidden)
+
+
+def test_only_a_sweep_of_forbidden_runs_tells_that_some_have_no_times():
+    for origin in (Origin.FORBIDDEN, Origin.HISTORY):
+        sweep = Sweep(origin=origin)
+        after = reads.after_page(cursor(sweeps=(sweep,)), sweep, iter([run(start=None)]), T0, more="t")
+        assert after.undated_forbidden is (origin is Origin.FORBIDDEN)
+        assert after.sweeps[0].oldest_read is None
+
+
 def test_an_audit_that_has_begun_is_the_last_for_an_hour():
     begun = reads.with_due_sweeps(cursor(), T0 + HOUR, lookback=WEEK)
     ended = replace(begun, sweeps=())

@@ -220,7 +220,8 @@ class MailTarget:
         return self.at_rcpt
 
     async def handle_DATA(self, server: SMTP, session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's name
-        if self.at_data.startswith("250"):
+        reply, drop = self.at_data, self.drop  # whatever happens to them meanwhile: it answers for what it has done
+        if reply.startswith("250"):
             mail = email.message_from_bytes(envelope.content, policy=email.policy.default)
             assert isinstance(mail, EmailMessage)
             with self.arrived:
@@ -229,12 +230,12 @@ class MailTarget:
             if self.witness:
                 self.witness.received()
         assert server.transport
-        if self.drop:
+        if drop:
             server.transport.abort()
         elif self.witness:
-            server.transport.write(f"{self.at_data}\r\n".encode())
+            server.transport.write(f"{reply}\r\n".encode())
             self.witness.answered()  # what is returned as well answers the QUIT
-        return self.at_data
+        return reply
 
     def wait_for(self, number: int, *, timeout: float = 20.0) -> list[EmailMessage]:
         with self.arrived:

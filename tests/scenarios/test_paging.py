@@ -163,6 +163,17 @@ def test_more_starts_than_a_poll_reads_follow_between_polls(account, settled):
     assert_shows_the_truth(settled)
 
 
+def test_a_forbidden_run_without_times_behind_a_hundred_with_times_is_told_within_a_minute(account, service):
+    for number in range(130):
+        account.run(status="FORBIDDEN", ago=f"{number + 10}m", duration="0s")
+    account.run(REFRESH, status="FORBIDDEN", undated=True)
+    service.rounds(3)
+    assert started(service, REFRESH) == 0, "it is history"
+    account.run(REFRESH, status="FORBIDDEN", undated=True)  # the simulator lists it behind those with times
+    service.rounds(2)
+    assert started(service, REFRESH) == 1
+
+
 def test_600_forbidden_runs_at_the_first_start_are_all_history(account, service):
     for number in range(600):
         account.run(status="FORBIDDEN", undated=number % 3 == 0, ago=f"{number}m")
