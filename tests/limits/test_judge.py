@@ -14,7 +14,7 @@ from exporter.core.limits.judge import TwoReads, clock_trouble, last_look
 from exporter.core.limits.pursue import miss, pursue
 from exporter.core.limits.rules import Coverage, LimitRule
 from exporter.core.limits.runs import Answer, FreshRead, LimitedRun, Reason, RequestMode, Stage
-from exporter.core.model import PipelineKey, Run, Status
+from exporter.core.model import PipelineKey, Run, Status, Trigger
 from exporter.core.state import Observation, Origin, State
 
 from .rig import limit
@@ -85,6 +85,35 @@ def test_the_last_look_turns_down_a_start_in_the_future():
 def test_the_last_look_trusts_no_clock_that_is_off_or_untold(skew, reason):
     assert clock_trouble(skew) is reason
     assert look(skew=skew) is reason
+
+
+def test_the_last_look_goes_by_the_trigger_it_reads_and_else_by_the_one_that_is_known():
+    assert look(replace(RUN, trigger=Trigger.UNKNOWN), triggers=("SCHEDULE",)) is Reason.READY
+    assert look(replace(RUN, trigger=Trigger.DESIGNER), triggers=("SCHEDULE",)) is Reason.RULE_CHANGED
+
+
+@pytest.mark.parametrize(
+    ("run", "reason"),
+    [
+        (RUN, Reason.READY),
+        (replace(RUN, status=Status.CANCELLING), Reason.READY),
+        (replace(RUN, status=Status.SUCCESS), Reason.NOT_RUNNING),
+        (replace(RUN, started_at=NOON - timedelta(minutes=29)), Reason.NOT_OVER),
+        (replace(RUN, run_id="r2"), Reason.READ_ONCE),
+    ],
+)
+def test_two_reads_show_a_run_going_on_past_its_limit(run, reason):
+    assert reads(cancelling=True).show_unfinished(run, timedelta(minutes=30)) is reason
+
+
+PAUSED = replace(RUN, status=Status.UNKNOWN, status_text="PAUSED")
+
+
+def test_an_intent_goes_when_the_run_is_not_shown_going_on_any_more():
+    polite, force = asked(tries=0)[1], asked(tries=0, mode=RequestMode.FORCE)[1]
+    assert followed(polite, limit(), PAUSED).stage is Stage.OVER
+    assert followed(force, limit()).stage is Stage.FORCE_INTENT
+    assert followed(force, limit(), PAUSED).stage is Stage.REQUESTED
 
 
 def test_force_waits_for_its_time_under_the_limit_of_now():
