@@ -292,7 +292,10 @@ class Director:
         assert isinstance(store, PostgresStore)
         self._stage.excuse()
         self._stage.count["database restarts"] += 1
+        beginning = [replica for replica in self._stage.replicas if not replica.serves]
         store.server.restart()
+        for replica in beginning:
+            replica.going = False  # one that finds no database at its start ends, and is started again
         self._stage.excuse()
 
     # The API
