@@ -313,3 +313,12 @@ def test_the_files_of_secrets_are_known_however_wrong_the_rest_is(text, found):
     folder = Path("/etc/maia")
 
     assert list(secret_files(text, env={"HOOKS": "hooks"}, folder=folder)) == [folder / name for name in found]
+
+
+def test_a_glob_of_many_brackets_is_judged_at_once():
+    """A pattern that is tried in every way there is would take longer than anybody waits."""
+    maia = {"client_id": "id", "client_secret": "s3cr3t-value"}
+    limit = {"name": "l", "projects": ["[a]" * 60 + "x"], "warn_after": "1h"}
+    tables = {"maia": maia, "poll": {"projects": ["Finance"]}, "limits": [limit]}
+    with pytest.raises(ConfigError, match="can never match"):
+        parse(tables, env={}, folder=Path("/nowhere"))

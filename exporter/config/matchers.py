@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 Patterns = tuple[str, ...]
 
 _ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_MAY_BE_ID = re.compile(r"([0-9a-fA-F*?-]|\[.*\])*")
-"""What no glob for ids lacks: one with another letter in it is for names."""
+_MAY_BE_ID = re.compile(r"([0-9a-fA-F*?-]|\[!?+.[^]]*\])*")
+"""A glob that some id may match: one with another letter outside of brackets is for names."""
 
 
 class Matchers(Section):
